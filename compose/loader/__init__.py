@@ -1,0 +1,1 @@
+"""Compose files to a Project, in named phases; see load.py for their order."""

@@ -1,0 +1,1 @@
+"""What a Compose file means, as immutable records."""
