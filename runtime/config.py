@@ -1,0 +1,191 @@
+"""Where an engine lives and what its defaults are.
+
+Sources, the later one wins: built-in defaults, ``/etc/shoal/daemon.json`` (keys of Docker's daemon.json),
+environment (``SHOAL_DATA_ROOT``, ``SHOAL_RUN_ROOT``), command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_DATA_ROOT = "/var/lib/shoal"
+DEFAULT_RUN_ROOT = "/run/shoal"
+CONFIG_FILE = "/etc/shoal/daemon.json"
+
+VERSION = "0.1.0"
+"""Shoal's own version."""
+ENGINE_VERSION = "28.5.2"
+"""The engine version that is announced; clients compare it."""
+API_VERSION = "1.51"
+MINIMUM_API_VERSION = "1.24"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPool:
+    """A range from which networks without a subnet of their own are given one."""
+
+    base: str
+    size: int
+
+
+DEFAULT_POOLS = (
+    *(AddressPool(f"172.{second}.0.0/16", 16) for second in range(17, 32)),
+    AddressPool("192.168.0.0/16", 20),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Settings of one engine; paths are absolute and real."""
+
+    data_root: str = DEFAULT_DATA_ROOT
+    run_root: str = DEFAULT_RUN_ROOT
+    hosts: tuple[str, ...] = ()
+    group: str | None = None
+    address_pools: tuple[AddressPool, ...] = DEFAULT_POOLS
+    log_level: str = "info"
+    bridge_address: str | None = None
+    dns: tuple[str, ...] = ()
+    host_gateway: str | None = None
+    labels: tuple[str, ...] = ()
+    default_log_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """What tells this engine's kernel objects from another's: empty for the default data root."""
+        if self.data_root == DEFAULT_DATA_ROOT:
+            return ""
+        return "-" + hashlib.sha256(self.data_root.encode()).hexdigest()[:8]
+
+    @property
+    def socket_path(self) -> str:
+        """The unix socket that is served when no host is named."""
+        return os.path.join(self.run_root, "shoal.sock")
+
+    @property
+    def pid_path(self) -> str:
+        """The file with the engine's process id."""
+        return os.path.join(self.run_root, "shoald.pid")
+
+    @property
+    def database_path(self) -> str:
+        """The metadata database."""
+        return os.path.join(self.data_root, "shoal.db")
+
+    @property
+    def log_path(self) -> str:
+        """The engine's own log."""
+        return os.path.join(self.data_root, "shoald.log")
+
+    @property
+    def tasks_path(self) -> str:
+        """The directory of task directories."""
+        return os.path.join(self.run_root, "tasks")
+
+    @property
+    def cgroup_root(self) -> str:
+        """The engine's cgroup in each hierarchy, as a path below the hierarchy's root."""
+        return f"/shoal{self.tag}"
+
+    @property
+    def table(self) -> str:
+        """The name of the engine's nftables table (family inet)."""
+        return f"shoal{self.tag}"
+
+    @property
+    def default_bridge(self) -> str:
+        """The link of the predefined network ``bridge``."""
+        return f"sh0{self.tag}" if self.tag else "shoal0"
+
+
+def load_config(
+    arguments: Mapping[str, object], environ: Mapping[str, str], path: str = CONFIG_FILE
+) -> EngineConfig:
+    """Combine file, environment and command line.
+
+    Args:
+        arguments: values of the command line by field name of `EngineConfig`; None where not given.
+        environ: the process's environment.
+        path: the configuration file; it may be absent.
+
+    Raises:
+        InvalidArgument: the file is not valid, or names an unknown key.
+    """
+    values = _from_file(path)
+    for name, variable in (("data_root", "SHOAL_DATA_ROOT"), ("run_root", "SHOAL_RUN_ROOT")):
+        if environ.get(variable):
+            values[name] = environ[variable]
+    values.update({name: value for name, value in arguments.items() if value is not None})
+    for name in ("data_root", "run_root"):
+        if name in values:
+            values[name] = os.path.realpath(str(values[name]))
+    return EngineConfig(**values)  # type: ignore[arg-type]
+
+
+_FILE_KEYS = {
+    "data-root": "data_root",
+    "exec-root": "run_root",
+    "hosts": "hosts",
+    "group": "group",
+    "log-level": "log_level",
+    "bip": "bridge_address",
+    "dns": "dns",
+    "labels": "labels",
+    "host-gateway-ip": "host_gateway",
+    "log-opts": "default_log_options",
+    "default-address-pools": "address_pools",
+}
+
+
+def _from_file(path: str) -> dict[str, object]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"{path}: cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidArgument(f"{path}: must hold a JSON object")
+    values: dict[str, object] = {}
+    for key, value in document.items():
+        if key not in _FILE_KEYS:
+            known = ", ".join(sorted(_FILE_KEYS))
+            raise InvalidArgument(f"{path}: unknown key {key!r}; known are {known}")
+        values[_FILE_KEYS[key]] = _file_value(path, key, value)
+    return values
+
+
+def _file_value(path: str, key: str, value: object) -> object:
+    if key == "default-address-pools":
+        return parse_pools(path, value)
+    if isinstance(value, list):
+        return tuple(str(entry) for entry in value)
+    if isinstance(value, (str, dict)):
+        return value
+    raise InvalidArgument(f"{path}: {key}: unexpected value {value!r}")
+
+
+def parse_pools(where: str, value: object) -> tuple[AddressPool, ...]:
+    """Parse address pools in the form of daemon.json: a list of ``{"base", "size"}``.
+
+    Raises:
+        InvalidArgument: the value has another form.
+    """
+    if not isinstance(value, list):
+        raise InvalidArgument(f"{where}: default-address-pools must be a list")
+    pools = []
+    for entry in value:
+        if not isinstance(entry, dict) or not {"base", "size"} <= entry.keys():
+            raise InvalidArgument(f"{where}: an address pool needs base and size: {entry!r}")
+        pools.append(AddressPool(str(entry["base"]), int(entry["size"])))
+    return tuple(pools)
