@@ -1,0 +1,1 @@
+"""The engine half: REST to images, networks, containers, kernel."""

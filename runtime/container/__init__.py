@@ -1,0 +1,1 @@
+"""Containers: their configuration, their processes and what runs inside them."""

@@ -1,0 +1,297 @@
+"""System calls that Python lacks: one short function each, a failure becomes an ``OSError``.
+
+Names, argument order and constants are those of the kernel's man pages, section 2. The only module
+that touches ctypes. Callers go through the module (``syscalls.mount(...)``), so that a test can put
+a recording double in place of any call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS, MS_REMOUNT = 1, 2, 4, 8, 16, 32
+MS_MANDLOCK, MS_DIRSYNC, MS_NOSYMFOLLOW, MS_NOATIME, MS_NODIRATIME = 64, 128, 256, 1024, 2048
+MS_BIND, MS_MOVE, MS_REC, MS_SILENT, MS_POSIXACL = 4096, 8192, 16384, 32768, 1 << 16
+MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+MS_RELATIME, MS_I_VERSION, MS_STRICTATIME, MS_LAZYTIME = 1 << 21, 1 << 23, 1 << 24, 1 << 25
+MNT_FORCE, MNT_DETACH, UMOUNT_NOFOLLOW = 1, 2, 8
+
+OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
+FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC = 1, 1
+FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_SET_FD = 0, 1, 5
+FSCONFIG_CMD_CREATE, FSCONFIG_CMD_RECONFIGURE = 6, 7
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+MOUNT_ATTR_NOATIME, MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME = 0x10, 0x20, 0x70
+MOUNT_ATTR_RELATIME, MOUNT_ATTR_NODIRATIME = 0, 0x80
+MOUNT_ATTR_IDMAP, MOUNT_ATTR_NOSYMFOLLOW = 0x100000, 0x200000
+
+RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 1, 2, 4
+RESOLVE_BENEATH, RESOLVE_IN_ROOT = 8, 16
+
+CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x80, 0x20000, 0x2000000, 0x4000000
+CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x8000000, 0x10000000, 0x20000000
+CLONE_NEWNET, CLONE_PIDFD, CLONE_INTO_CGROUP = 0x40000000, 0x1000, 0x200000000
+
+CLOSE_RANGE_CLOEXEC = 4
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_READ, PR_CAPBSET_DROP = 4, 8, 23, 24
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
+PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
+SECCOMP_SET_MODE_FILTER, SECCOMP_GET_ACTION_AVAIL = 1, 2
+BPF_PROG_LOAD, BPF_PROG_ATTACH, BPF_PROG_DETACH, BPF_PROG_QUERY = 5, 8, 9, 16
+BPF_PROG_GET_FD_BY_ID = 13
+KEYCTL_JOIN_SESSION_KEYRING = 1
+NSFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC = 0x6E736673, 0x9FA0, 0x62656572
+CGROUP2_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC = 0x63677270, 0x01021994, 0x794C7630
+
+# Calls since 424 have one number everywhere; the older ones are (x86_64, generic table).
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
+_CLONE3, _CLOSE_RANGE, _OPENAT2, _PIDFD_GETFD, _MOUNT_SETATTR = 435, 436, 437, 438, 442
+_COLUMN = 0 if os.uname().machine == "x86_64" else 1
+_PIVOT_ROOT = (155, 41)[_COLUMN]
+_CAPGET, _CAPSET = (125, 90)[_COLUMN], (126, 91)[_COLUMN]
+_SECCOMP, _BPF, _KEYCTL = (317, 277)[_COLUMN], (321, 280)[_COLUMN], (250, 219)[_COLUMN]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# The child of clone3 must come back with the interpreter's lock held: PyDLL never lets go of it.
+_libc_with_lock = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc_with_lock.syscall.restype = ctypes.c_long
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno), what)
+    return result
+
+
+def _call(what: str, number: int, *arguments: object) -> int:
+    """Call by number; integers are passed as 64 bit, bytes as pointers, None as NULL."""
+    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _check(int(_libc.syscall(ctypes.c_long(number), *wide)), what)
+
+
+def _path(path: str | bytes) -> bytes:
+    return path if isinstance(path, bytes) else os.fsencode(path)
+
+
+def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "") -> None:
+    """Mount by path; an empty string is passed as NULL except for the target."""
+    result = _libc.mount(
+        _path(source) or None,
+        _path(target),
+        _path(fstype) or None,
+        ctypes.c_ulong(flags),
+        _path(data) or None,
+    )
+    _check(int(result), target)
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """Unmount by path."""
+    _check(int(_libc.umount2(_path(target), ctypes.c_int(flags))), target)
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Make one mount the root and put the old root at another place."""
+    _call(new_root, _PIVOT_ROOT, _path(new_root), _path(put_old))
+
+
+def open_tree(dirfd: int, path: str, flags: int) -> int:
+    """Return a descriptor of a mount, with OPEN_TREE_CLONE of a detached copy."""
+    return _call(path or f"fd {dirfd}", _OPEN_TREE, dirfd, _path(path), flags | OPEN_TREE_CLOEXEC)
+
+
+def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str, flags: int = 0) -> None:
+    """Attach or move a mount; an empty path means the descriptor itself."""
+    flags |= 0 if from_path else MOVE_MOUNT_F_EMPTY_PATH
+    flags |= 0 if to_path else MOVE_MOUNT_T_EMPTY_PATH
+    where = to_path or f"fd {to_fd}"
+    _call(where, _MOVE_MOUNT, from_fd, _path(from_path), to_fd, _path(to_path), flags)
+
+
+def fsopen(fstype: str) -> int:
+    """Return a context in which a file system is configured."""
+    return _call(fstype, _FSOPEN, _path(fstype), FSOPEN_CLOEXEC)
+
+
+def fsconfig(fd: int, command: int, key: str = "", value: str = "", aux: int = 0) -> None:
+    """Set a parameter of a context; empty is NULL unless the command is SET_STRING."""
+    text = _path(value) if value or command == FSCONFIG_SET_STRING else None
+    what = f"{key}={value}" if value else key
+    _call(what, _FSCONFIG, fd, command, _path(key) or None, text, aux)
+
+
+def fsmount(fd: int, attributes: int = 0) -> int:
+    """Return a detached mount of a created file system."""
+    return _call("fsmount", _FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes)
+
+
+def mount_setattr(
+    dirfd: int,
+    path: str,
+    flags: int,
+    attr_set: int = 0,
+    attr_clr: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
+) -> None:
+    """Change flags of a mount; an empty path means the descriptor itself."""
+    flags |= 0 if path else AT_EMPTY_PATH
+    attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, userns_fd)
+    where = path or f"fd {dirfd}"
+    _call(where, _MOUNT_SETATTR, dirfd, _path(path), flags, attributes, len(attributes))
+
+
+def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Open below a directory under rules of resolution, always close-on-exec."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
+    return _call(path, _OPENAT2, dirfd, _path(path), how, len(how))
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones."""
+    _check(int(_libc.unshare(ctypes.c_int(flags))), f"unshare {flags:#x}")
+
+
+def setns(fd: int, flags: int = 0) -> None:
+    """Join a namespace, or with a pidfd several at once."""
+    _check(int(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flags))), f"setns {flags:#x}")
+
+
+def clone3(flags: int, exit_signal: int, cgroup_fd: int = -1) -> tuple[int, int]:
+    """Fork into new namespaces: (pid, pidfd) in the parent, (0, -1) in the child.
+
+    Only for a process with a single thread. No handler of ``fork`` runs in the child, which must
+    end in ``execve`` or ``os._exit``.
+    """
+    pidfd = ctypes.c_int(-1)
+    flags |= CLONE_PIDFD | (CLONE_INTO_CGROUP if cgroup_fd >= 0 else 0)
+    arguments = struct.pack(
+        "=11Q", flags, ctypes.addressof(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, max(cgroup_fd, 0)
+    )
+    number, size = ctypes.c_long(_CLONE3), ctypes.c_long(len(arguments))
+    pid = _check(int(_libc_with_lock.syscall(number, arguments, size)), "clone3")
+    return (pid, pidfd.value) if pid else (0, -1)
+
+
+def pidfd_getfd(pidfd: int, number: int) -> int:
+    """Return a duplicate of another process's descriptor, close-on-exec."""
+    return _call(f"descriptor {number}", _PIDFD_GETFD, pidfd, number, 0)
+
+
+def prctl(option: int, *arguments: int) -> int:
+    """Change or ask an attribute of this process."""
+    wide = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
+    return _check(int(_libc.prctl(ctypes.c_int(option), *wide)), f"prctl {option}")
+
+
+def capget() -> tuple[int, int, int]:
+    """Return this thread's (effective, permitted, inheritable) capabilities as bit sets."""
+    data = ctypes.create_string_buffer(24)
+    _call("capget", _CAPGET, struct.pack("=Ii", 0x20080522, 0), data)
+    words = struct.unpack("=6I", data.raw)
+    effective, permitted, inheritable = (words[i] | words[i + 3] << 32 for i in range(3))
+    return effective, permitted, inheritable
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set this thread's capabilities."""
+    sets = (effective, permitted, inheritable)
+    low, high = [s & 0xFFFFFFFF for s in sets], [s >> 32 for s in sets]
+    data = struct.pack("=6I", *low, *high)
+    _call("capset", _CAPSET, struct.pack("=Ii", 0x20080522, 0), data)
+
+
+def seccomp(program: bytes, flags: int = 0) -> None:
+    """Load a filter (SECCOMP_SET_MODE_FILTER): an array of ``struct sock_filter``."""
+    text = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(text))
+    _call("seccomp", _SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header)
+
+
+def seccomp_available() -> bool:
+    """Tell whether the kernel knows seccomp filters (action ALLOW is asked for)."""
+    try:
+        action = struct.pack("=I", 0x7FFF0000)
+        _call("seccomp", _SECCOMP, SECCOMP_GET_ACTION_AVAIL, 0, action)
+    except OSError:
+        return False
+    return True
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """Run a BPF command on a packed ``union bpf_attr``."""
+    return _call("bpf", _BPF, command, attributes, len(attributes))
+
+
+def bpf_load(program_type: int, instructions: bytes, name: str) -> int:
+    """Load a program (BPF_PROG_LOAD, licence "GPL") and return its descriptor."""
+    text = ctypes.create_string_buffer(instructions, len(instructions))
+    licence = ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack(
+        "=IIQQIIQII16s",
+        program_type,
+        len(instructions) // 8,
+        ctypes.addressof(text),
+        ctypes.addressof(licence),
+        0,
+        0,
+        0,
+        0,
+        0,
+        name.encode()[:15],
+    )
+    return bpf(BPF_PROG_LOAD, attributes)
+
+
+def bpf_query(cgroup_fd: int, attach_type: int) -> Sequence[int]:
+    """Return the ids of the programs attached to a cgroup itself (BPF_PROG_QUERY)."""
+    ids = (ctypes.c_uint32 * 64)()
+    attributes = ctypes.create_string_buffer(
+        struct.pack("=IIIIQI", cgroup_fd, attach_type, 0, 0, ctypes.addressof(ids), 64), 32
+    )
+    _call("bpf", _BPF, BPF_PROG_QUERY, attributes, len(attributes))
+    count = int(struct.unpack_from("=I", attributes.raw, 24)[0])
+    return [int(ids[i]) for i in range(count)]
+
+
+def keyctl_join_session(name: str) -> None:
+    """Start a session keyring, away from the keys of whoever started us."""
+    _call("keyctl", _KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name.encode())
+
+
+def close_range(first: int, last: int, flags: int = 0) -> None:
+    """Close or mark a range of descriptors; ``last`` -1 means all."""
+    _call("close_range", _CLOSE_RANGE, first, last & 0xFFFFFFFF, flags)
+
+
+def sethostname(name: str) -> None:
+    """Set the host name of this UTS namespace."""
+    text = name.encode()
+    _check(int(_libc.sethostname(text, ctypes.c_size_t(len(text)))), name)
+
+
+def setdomainname(name: str) -> None:
+    """Set the NIS domain name of this UTS namespace."""
+    text = name.encode()
+    _check(int(_libc.setdomainname(text, ctypes.c_size_t(len(text)))), name)
+
+
+def fstatfs_magic(fd: int) -> int:
+    """Return the magic number of the file system that a descriptor is on."""
+    data = ctypes.create_string_buffer(256)
+    _check(int(_libc.fstatfs(ctypes.c_int(fd), data)), f"fd {fd}")
+    return int(struct.unpack_from("@l", data.raw)[0]) & 0xFFFFFFFF
