@@ -295,3 +295,47 @@ def fstatfs_magic(fd: int) -> int:
     data = ctypes.create_string_buffer(256)
     _check(int(_libc.fstatfs(ctypes.c_int(fd), data)), f"fd {fd}")
     return int(struct.unpack_from("@l", data.raw)[0]) & 0xFFFFFFFF
+
+
+def set_thread_name(name: str) -> None:
+    """Set the name of this thread, at most 15 bytes (PR_SET_NAME)."""
+    text = ctypes.create_string_buffer(name.encode()[:15], 16)
+    prctl(15, ctypes.addressof(text))
+
+
+def signal_disposition(number: int, *, ignore: bool) -> None:
+    """Ignore a signal or give it back its default effect, past the interpreter's own handlers."""
+    handler = ctypes.c_void_p(1 if ignore else 0)
+    _libc.signal.restype = ctypes.c_void_p
+    _libc.signal(ctypes.c_int(number), handler)
+
+
+def _signal_set(numbers: Sequence[int]) -> bytes:
+    return sum(1 << (number - 1) for number in numbers).to_bytes(128, "little")
+
+
+def block_signals(numbers: Sequence[int]) -> None:
+    """Set the mask of blocked signals to exactly these (SIG_SETMASK)."""
+    _check(int(_libc.sigprocmask(2, _signal_set(numbers), None)), "sigprocmask")
+
+
+def signalfd(numbers: Sequence[int]) -> int:
+    """Return a non-blocking descriptor that is readable while one of these signals is pending."""
+    flags = os.O_CLOEXEC | os.O_NONBLOCK
+    return _check(int(_libc.signalfd(-1, _signal_set(numbers), flags)), "signalfd")
+
+
+def inotify_init() -> int:
+    """Return a non-blocking descriptor of file events."""
+    return _check(int(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)), "inotify_init1")
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """Watch a file or directory and return the watch's number."""
+    result = _libc.inotify_add_watch(ctypes.c_int(fd), _path(path), ctypes.c_uint32(mask))
+    return _check(int(result), path)
+
+
+def inotify_rm_watch(fd: int, watch: int) -> None:
+    """End a watch."""
+    _check(int(_libc.inotify_rm_watch(ctypes.c_int(fd), ctypes.c_int(watch))), f"watch {watch}")
