@@ -1,7 +1,7 @@
 """Where an engine lives and what its defaults are.
 
-Sources, the later one wins: built-in defaults, ``/etc/shoal/daemon.json`` (keys of Docker's daemon.json),
-environment (``SHOAL_DATA_ROOT``, ``SHOAL_RUN_ROOT``), command line.
+Sources, the later one wins: built-in defaults, ``/etc/shoal/daemon.json`` (keys of Docker's
+daemon.json), environment (``SHOAL_DATA_ROOT``, ``SHOAL_RUN_ROOT``), command line.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class EngineConfig:
 
     @property
     def tag(self) -> str:
-        """What tells this engine's kernel objects from another's: empty for the default data root."""
+        """What tells this engine's kernel objects from another's; empty for the default root."""
         if self.data_root == DEFAULT_DATA_ROOT:
             return ""
         return "-" + hashlib.sha256(self.data_root.encode()).hexdigest()[:8]

@@ -1,7 +1,7 @@
 """Errors of the engine, by kind and not by subsystem.
 
-The API turns a kind into an HTTP status in one place (`runtime/api/status.py`); the message is what the
-client sees, so where clients match on Docker's wording it is Docker's.
+The API turns a kind into an HTTP status in one place (`runtime/api/status.py`); the message is what
+the client sees, so where clients match on Docker's wording it is Docker's.
 
     EngineError               500  something failed; the message says what and what to do
     ├── NotModified           304  the wished state is already there

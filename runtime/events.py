@@ -1,9 +1,10 @@
 """The event bus: every change of state is published once, after it is durable.
 
-An event is the JSON object of ``GET /events`` (Docker Engine API). Events of changes of state are recorded
-in the transaction that makes the change (`EventBus.record`) and reach subscribers when it is committed
-(`EventBus.deliver`, called by the store). Passing events, such as ``exec_start`` or ``attach``, are published
-directly (`EventBus.publish`) and kept in memory only. All share one order and strictly rising times.
+An event is the JSON object of ``GET /events`` (Docker Engine API). Events of changes of state are
+recorded in the transaction that makes the change (`EventBus.record`) and reach subscribers when it
+is committed (`EventBus.deliver`, called by the store). Passing events, such as ``exec_start`` or
+``attach``, are published directly (`EventBus.publish`) and kept in memory only. All share one order
+and strictly rising times.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class EventBus:
                 subscription.offer(document)
 
     def listen(self, listener: Callable[[JsonObject], None]) -> None:
-        """Call a function of the engine (restart policy, health) for every event; it must not block."""
+        """Call a function (restart policy, health) for every event; it must not block."""
         self._listeners.append(listener)
 
     def subscribe(
@@ -120,7 +121,7 @@ class EventBus:
 
         Args:
             wanted: says of each event whether it is to be delivered.
-            since_ns: replay kept events from this time on (nanoseconds of the epoch); None replays none.
+            since_ns: replay kept events from this time on (ns of the epoch); None replays none.
         """
         subscription = Subscription(wanted)
         if since_ns is not None:

@@ -1,8 +1,8 @@
 """The query language of ``filters=`` in the Docker Engine API.
 
 A filter is JSON, in one of two forms that clients use: ``{"label": ["a=b"]}`` or
-``{"label": {"a=b": true}}``. Different keys must all match; values of one key are alternatives, except
-for ``label``, whose values must all match (Docker Engine API, "filters" parameters).
+``{"label": {"a=b": true}}``. Different keys must all match; values of one key are alternatives,
+except for ``label``, whose values must all match (Docker Engine API, "filters" parameters).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """The metadata database: SQLite in WAL mode, the only module that talks SQL.
 
 Vocabulary:
-- an *object* is a JSON document of some kind (``container``, ``image``, ``tag``, ``network``, ``endpoint``,
-  ``volume``, ``snapshot``, ``cache``) with an id and, for some kinds, a name that is unique in the kind;
+- an *object* is a JSON document of some kind (``container``, ``image``, ``volume`` ...),
+  with an id and, for some kinds, a name that is unique in the kind;
 - a *lease* is a key (an address, a host port) that one owner holds at a time;
 - an *intent* says that an operation of several steps has begun; recovery finishes or undoes it;
 - an *event* is recorded in the transaction of the change that it tells of.
 
-Everything runs on the event loop: a commit takes less than a hop to a thread. ``synchronous=NORMAL`` loses at
-most the time since the last checkpoint at a power cut; a transaction with ``full=True`` is synced before it
-returns (volumes, tags, commits).
+Everything runs on the event loop: a commit takes less than a hop to a thread. With
+``synchronous=NORMAL`` a power cut loses at most the time since the last checkpoint; a transaction
+with ``full=True`` is synced before it returns (volumes, tags, commits).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CREATE TABLE events (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An operation that has begun: its kind, object id, run number and deadline (ns of the epoch)."""
+    """An operation that has begun; the deadline is in nanoseconds of the epoch."""
 
     kind: str
     object: str
