@@ -1,0 +1,1 @@
+"""Client of the Docker Engine API: addresses, connections, HTTP, typed calls."""

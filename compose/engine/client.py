@@ -1,0 +1,48 @@
+"""`EngineClient`: one typed coroutine per endpoint of the Docker Engine API that is used.
+
+The calls are kept by subject (`compose.engine.containers`, `compose.engine.resources`); this
+class joins them with those of the engine itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from compose.engine.calls import filters_text
+from compose.engine.containers import ContainerCalls
+from compose.engine.resources import ImageCalls, NetworkCalls, VolumeCalls
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from compose.engine import wire
+    from compose.engine.calls import Filters
+
+
+class EngineClient(ContainerCalls, ImageCalls, NetworkCalls, VolumeCalls):
+    """Every call to one engine."""
+
+    async def ping(self) -> None:
+        """``GET /_ping``."""
+        async with self.open("GET", "/_ping") as response:
+            await response.body()
+
+    async def version(self) -> wire.Version:
+        """``GET /version``."""
+        return cast("wire.Version", await self.get("/version"))
+
+    async def info(self) -> wire.JsonObject:
+        """``GET /info``."""
+        return cast("wire.JsonObject", await self.get("/info"))
+
+    async def events(
+        self, filters: Filters | None = None, *, since: str = "", until: str = ""
+    ) -> AsyncIterator[wire.Event]:
+        """``GET /events``: events as they happen, past ones from ``since`` first."""
+        query = {"filters": filters_text(filters), "since": since, "until": until}
+        async for event in self.stream("GET", "/events", query):
+            yield cast("wire.Event", event)
+
+    def close(self) -> None:
+        """Close the connections that are kept for further requests."""
+        self.transport.close()
