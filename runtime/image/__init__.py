@@ -1,0 +1,1 @@
+"""Images: references, content, layers, snapshots, and the archives in which images travel."""

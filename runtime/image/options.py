@@ -1,0 +1,49 @@
+"""What clients may choose when they list, pull or import images (Docker Engine API, ``/images``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.filters import Filters
+
+JsonObject = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageListOptions:
+    """``GET /images/json``."""
+
+    filters: Filters
+    all: bool = False
+    shared_size: bool = False
+    manifests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """``POST /images/create?fromImage=`` and ``POST /images/{name}/push``.
+
+    ``auth`` is the decoded ``X-Registry-Auth``; ``tag`` may be a digest or empty.
+    """
+
+    reference: str
+    tag: str = ""
+    platform: str | None = None
+    auth: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """``POST /images/create?fromSrc=``: a root file system becomes an image.
+
+    ``source`` is ``-`` for the request's body, else a URL.
+    """
+
+    source: str
+    repository: str = ""
+    tag: str = ""
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    platform: str | None = None
