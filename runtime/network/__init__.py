@@ -1,0 +1,1 @@
+"""Networks: bridges, addresses, packet filter, published ports and names of containers."""

@@ -1,0 +1,199 @@
+"""What the container half and the network half tell each other: requests, allocations, sandboxes.
+
+Vocabulary (libnetwork's): a *network* is a bridge with subnets; an *endpoint* is one container on
+one network; a *sandbox* is a container's network namespace with all its endpoints. An *allocation*
+is the durable decision which addresses and host ports a run of a container has;
+`NetworkController.setup` makes it true.
+
+Shapes of dictionaries are those of the Docker Engine API (``EndpointSettings``, ``PortMap``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+JsonObject = dict[str, object]
+
+PortBindings = dict[str, "list[dict[str, str]] | None"]
+"""``{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}`` as in HostConfig.PortBindings."""
+
+HOST, NONE, CONTAINER, BRIDGE = "host", "none", "container", "bridge"
+"""Modes of an allocation; every bridge network, the default one included, is BRIDGE."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRequest:
+    """What a container asks of its network at a start.
+
+    `endpoints` holds the EndpointSettings of the create body (and of later connects) by network
+    name or id. When it is empty, the network that `network_mode` names is joined. `container:ID`
+    needs nothing from here: the caller joins the namespace, and the files, of the other container.
+    """
+
+    container_id: str
+    name: str
+    hostname: str
+    domainname: str = ""
+    network_mode: str = "default"
+    endpoints: Mapping[str, Mapping[str, object] | None] = field(default_factory=dict)
+    exposed_ports: Sequence[str] = ()
+    port_bindings: Mapping[str, Sequence[Mapping[str, str]] | None] = field(default_factory=dict)
+    publish_all: bool = False
+    dns: Sequence[str] = ()
+    dns_search: Sequence[str] = ()
+    dns_options: Sequence[str] = ()
+    extra_hosts: Sequence[str] = ()
+    links: Sequence[str] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    mac_address: str = ""
+    publish_ports: bool = True
+    """False for a one-off that must not take the service's ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """What `connect` and `disconnect` need to know of a container."""
+
+    id: str
+    name: str
+    running: bool
+    network_mode: str = "default"
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One container on one network, with everything that was decided for it."""
+
+    id: str
+    network_id: str
+    network_name: str
+    container_id: str
+    container_name: str
+    interface: str
+    host_interface: str
+    mac: str
+    address4: str = ""
+    prefix4: int = 0
+    gateway4: str = ""
+    address6: str = ""
+    prefix6: int = 0
+    gateway6: str = ""
+    names: list[str] = field(default_factory=list)
+    settings: JsonObject = field(default_factory=dict)
+    internal: bool = False
+    default_bridge: bool = False
+
+    def to_json(self) -> JsonObject:
+        """Return the form in which the store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Endpoint:
+        """Read what `to_json` returned."""
+        return cls(**data)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class PublishedPort:
+    """A port of the container and the host address and port that lead to it.
+
+    `host_port` is 0 and `candidates` the range to choose from until the port is leased.
+    """
+
+    protocol: str
+    container_port: int
+    host_ip: str
+    host_port: int = 0
+    candidates: tuple[int, int] = (0, 0)
+
+    @property
+    def key(self) -> str:
+        """The name in the shim's descriptor store: ``port:<proto>:<ip>:<port>``."""
+        return f"port:{self.protocol}:{self.host_ip}:{self.host_port}"
+
+    @property
+    def container_key(self) -> str:
+        """The key in the API's port maps, such as ``80/tcp``."""
+        return f"{self.container_port}/{self.protocol}"
+
+
+@dataclass(slots=True)
+class Allocation:
+    """The network of one run of a container, decided and durable, not yet made."""
+
+    container_id: str
+    container_name: str
+    mode: str
+    hostname: str = ""
+    domainname: str = ""
+    endpoints: list[Endpoint] = field(default_factory=list)
+    ports: list[PublishedPort] = field(default_factory=list)
+    exposed_ports: list[str] = field(default_factory=list)
+    dns: list[str] = field(default_factory=list)
+    dns_search: list[str] = field(default_factory=list)
+    dns_options: list[str] = field(default_factory=list)
+    extra_hosts: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    sysctls: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the form in which the store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Allocation:
+        """Read what `to_json` returned."""
+        values = dict(data)
+        endpoints = cast("list[JsonObject]", values.pop("endpoints"))
+        ports = cast("list[JsonObject]", values.pop("ports"))
+        allocation = cls(**values)  # type: ignore[arg-type]
+        allocation.endpoints = [Endpoint.from_json(endpoint) for endpoint in endpoints]
+        allocation.ports = [_port_from_json(port) for port in ports]
+        return allocation
+
+
+def _port_from_json(data: JsonObject) -> PublishedPort:
+    port = PublishedPort(**data)  # type: ignore[arg-type]
+    port.candidates = cast("tuple[int, int]", tuple(port.candidates))
+    return port
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A container's network, made.
+
+    Attributes:
+        netns: descriptor of the namespace, which the receiver owns; None for host and container
+            mode.
+        store: descriptors the shim keeps (``dns:udp``, ``dns:tcp``, ``port:...``): duplicates that
+            the receiver owns and closes after handing them over. `netns` is not among them.
+        hosts: content of /etc/hosts; None for container mode, whose files are shared.
+        resolv_conf: content of /etc/resolv.conf; None as above.
+    """
+
+    netns: int | None
+    store: dict[str, int] = field(default_factory=dict)
+    hosts: bytes | None = None
+    resolv_conf: bytes | None = None
+
+
+@dataclass(slots=True)
+class Attachment:
+    """What a live connect or disconnect changed.
+
+    The caller keeps `settings` in the container's record under `network_name`, hands `store` to the
+    shim (`Task.store`) and lets it drop `drop`, and writes the files in place when they are not
+    None.
+    """
+
+    network_id: str
+    network_name: str
+    settings: JsonObject = field(default_factory=dict)
+    store: dict[str, int] = field(default_factory=dict)
+    drop: list[str] = field(default_factory=list)
+    hosts: bytes | None = None
+    resolv_conf: bytes | None = None
