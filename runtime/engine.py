@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from runtime.build.options import BuildOptions
 from runtime.container.options import (
     AttachOptions,
     CommitOptions,
@@ -21,6 +22,7 @@ from runtime.container.options import (
     LogOptions,
     PutOptions,
 )
+from runtime.image.options import ImageListOptions, ImportOptions, PullOptions
 
 if TYPE_CHECKING:
     import socket
@@ -187,44 +189,6 @@ class FilesystemPart(Protocol):
         """Unpack an archive into a directory of the container."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageListOptions:
-    """``GET /images/json``."""
-
-    filters: Filters
-    all: bool = False
-    shared_size: bool = False
-    manifests: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PullOptions:
-    """``POST /images/create?fromImage=`` and ``POST /images/{name}/push``.
-
-    ``auth`` is the decoded ``X-Registry-Auth``; ``tag`` may be a digest or empty.
-    """
-
-    reference: str
-    tag: str = ""
-    platform: str | None = None
-    auth: JsonObject | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """``POST /images/create?fromSrc=``: a root file system becomes an image.
-
-    ``source`` is ``-`` for the request's body, else a URL.
-    """
-
-    source: str
-    repository: str = ""
-    tag: str = ""
-    message: str = ""
-    changes: tuple[str, ...] = ()
-    platform: str | None = None
-
-
 class ImagesPart(Protocol):
     """Images: ``/images`` of the API. Progress streams give one record of the wire each."""
 
@@ -328,32 +292,6 @@ class VolumesPart(Protocol):
 
     async def usage(self) -> Sequence[JsonObject]:
         """Return all volumes with ``UsageData``."""
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """``POST /build`` with the classic builder; every field as in the query of the API."""
-
-    dockerfile: str = "Dockerfile"
-    tags: tuple[str, ...] = ()
-    remote: str = ""
-    quiet: bool = False
-    no_cache: bool = False
-    pull: bool = False
-    remove: bool = True
-    force_remove: bool = False
-    build_args: Mapping[str, str | None] | None = None
-    labels: Mapping[str, str] | None = None
-    cache_from: tuple[str, ...] = ()
-    target: str = ""
-    network_mode: str = ""
-    platform: str = ""
-    extra_hosts: tuple[str, ...] = ()
-    shm_size: int = 0
-    limits: JsonObject | None = None
-    squash: bool = False
-    build_id: str = ""
-    auths: JsonObject | None = None
 
 
 class BuilderPart(Protocol):

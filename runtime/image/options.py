@@ -1,4 +1,4 @@
-"""What clients may choose when they list, pull or import images (Docker Engine API, ``/images``)."""
+"""What clients may choose when they list, pull or import images (``/images`` of the API)."""
 
 from __future__ import annotations
 

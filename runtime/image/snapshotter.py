@@ -107,5 +107,5 @@ class Snapshotter:
         raise NotImplementedError
 
     def image_size(self, chains: Sequence[str]) -> int:
-        """Return the unpacked bytes of layers together (a container's ``SizeRootFs`` adds its own)."""
+        """Return the unpacked bytes of layers together (a container adds its own)."""
         raise NotImplementedError
