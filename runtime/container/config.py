@@ -1,0 +1,334 @@
+"""What a create request means: validation, and the defaults of image and engine.
+
+`normalise` takes the body of ``POST /containers/create`` and the image's configuration and returns
+the complete Config, HostConfig and endpoint settings, or an error with Docker's wording. Everything
+here is pure but for `os.path.exists` of bind sources and the host's CPU list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
+from runtime.container.document import flag, number, section, string_map, text, texts
+from runtime.container.limits import check_limits
+from runtime.container.mount_points import MountPoint, read_mount_points
+from runtime.container.signals import parse_signal
+from runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JsonObject = dict[str, object]
+
+_MILLISECOND = 1_000_000
+_HOSTNAME = re.compile(r"[a-zA-Z0-9_]([-a-zA-Z0-9_.]*[a-zA-Z0-9_])?\Z")
+_PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?\Z", re.IGNORECASE)
+_RESTART_POLICIES = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
+
+_LINKS_OF_CONTAINER_MODE = (
+    "container type network can't be used with links. This would result in undefined behavior"
+)
+
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+RUNTIME = "shoal"
+
+
+@dataclass(slots=True)
+class Request:
+    """A create request, checked and complete."""
+
+    config: JsonObject
+    host_config: JsonObject
+    endpoints: dict[str, JsonObject]
+    mounts: list[MountPoint]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What defaults depend on.
+
+    Attributes:
+        private_cgroups: the cgroup namespace is private by default (cgroup v2).
+        log_options: the engine's default options of the json-file driver.
+    """
+
+    private_cgroups: bool
+    log_options: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_request(body: JsonObject) -> Request:
+    """Read a request's body and check what needs neither image nor host.
+
+    Raises:
+        InvalidArgument: the request can never work.
+    """
+    if not body or all(value is None for value in body.values()):
+        raise InvalidArgument("config cannot be empty in order to create a container")
+    config, host, endpoints = read_create_request(body)
+    _check_config(config)
+    _check_health(section(config, "Healthcheck"))
+    _check_modes(host)
+    check_restart_policy(host)
+    request = Request(config, host, endpoints, read_mount_points(host))
+    request.warnings += check_limits(host)
+    _check_network_mode(config, host)
+    _check_ports(config, host)
+    return request
+
+
+def _check_config(config: Mapping[str, object]) -> None:
+    hostname = text(config, "Hostname")
+    if hostname and (len(hostname) > 63 or not _HOSTNAME.match(hostname)):
+        raise InvalidArgument(f"invalid hostname format: {hostname}")
+    for entry in texts(config, "Env"):
+        if not entry.partition("=")[0]:
+            raise InvalidArgument(f"invalid environment variable: {entry}")
+    workdir = text(config, "WorkingDir")
+    if workdir and not workdir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{workdir}' is invalid, it needs to be an absolute path"
+        )
+    signal = text(config, "StopSignal")
+    if signal:
+        parse_signal(signal)
+
+
+def _check_health(health: Mapping[str, object]) -> None:
+    for name in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
+        value = number(health, name)
+        if value and value < _MILLISECOND:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    if number(health, "Retries") < 0:
+        raise InvalidArgument("Retries in Healthcheck cannot be negative")
+    test = texts(health, "Test")
+    if test and test[0] not in {"NONE", "CMD", "CMD-SHELL"}:
+        raise InvalidArgument(f"Unknown healthcheck type '{test[0]}' (expected 'CMD')")
+
+
+def _check_modes(host: Mapping[str, object]) -> None:
+    score = number(host, "OomScoreAdj")
+    if not -1000 <= score <= 1000:
+        raise InvalidArgument(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+    if number(host, "ShmSize") < 0:
+        raise InvalidArgument("SHM size can not be less than 0")
+    _check_namespaces(host)
+    if text(host, "Isolation") not in {"", "default"}:
+        raise InvalidArgument(f"invalid isolation '{text(host, 'Isolation')}' on linux")
+    if text(host, "Runtime") not in {"", RUNTIME, "runc", "io.containerd.runc.v2"}:
+        raise InvalidArgument(f"unknown or invalid runtime name: {text(host, 'Runtime')}")
+    if section(host, "StorageOpt"):
+        raise InvalidArgument(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+        )
+    for entry in texts(host, "ExtraHosts"):
+        if not all(entry.partition(":")):
+            raise InvalidArgument(f'bad format for add-host: "{entry}"')
+    console = host.get("ConsoleSize")
+    if not isinstance(console, list) or len(console) != 2:
+        raise InvalidArgument("invalid ConsoleSize: must hold height and width")
+
+
+def _check_namespaces(host: Mapping[str, object]) -> None:
+    for key, known, message in (
+        ("IpcMode", {"", "none", "private", "shareable", "host"}, "invalid IPC mode: "),
+        ("PidMode", {"", "host"}, "invalid PID mode: "),
+        ("UTSMode", {"", "host"}, "invalid UTS mode: "),
+        ("UsernsMode", {"", "host"}, "invalid user namespace mode: "),
+        ("CgroupnsMode", {"", "private", "host"}, "invalid cgroup namespace mode: "),
+    ):
+        mode = text(host, key)
+        joins = key in {"IpcMode", "PidMode"} and mode.startswith("container:") and mode[10:]
+        if mode not in known and not joins:
+            raise InvalidArgument(message + mode)
+
+
+def check_restart_policy(host: Mapping[str, object]) -> None:
+    """Check ``RestartPolicy`` and that it can go with ``AutoRemove``.
+
+    Raises:
+        InvalidArgument: it cannot work.
+    """
+    policy = section(host, "RestartPolicy")
+    name, count = text(policy, "Name"), number(policy, "MaximumRetryCount")
+    if name not in _RESTART_POLICIES:
+        raise InvalidArgument(
+            f"invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', "
+            "'on-failure', or 'unless-stopped'"
+        )
+    if count and name != "on-failure":
+        raise InvalidArgument(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        )
+    if count < 0:
+        raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
+    if flag(host, "AutoRemove") and name not in {"", "no"}:
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+
+
+def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]) -> None:
+    mode = text(host, "NetworkMode")
+    if text(config, "Hostname") and text(host, "UTSMode") == "host":
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
+    if mode == "host" and texts(host, "Links"):
+        raise InvalidArgument(
+            "conflicting options: host type networking can't be used with links. This would result "
+            "in undefined behavior"
+        )
+    if not mode.startswith("container:"):
+        return
+    conflicts = (
+        (text(config, "Hostname"), "hostname and the network mode"),
+        (texts(host, "Links"), _LINKS_OF_CONTAINER_MODE),
+        (texts(host, "Dns"), "dns and the network mode"),
+        (texts(host, "ExtraHosts"), "custom host-to-IP mapping and the network mode"),
+        (text(config, "MacAddress"), "mac-address and the network mode"),
+        (
+            section(host, "PortBindings") or flag(host, "PublishAllPorts"),
+            "port publishing and the container type network mode",
+        ),
+        (
+            section(config, "ExposedPorts"),
+            "port exposing and the container type network mode",
+        ),
+    )
+    for present, message in conflicts:
+        if present:
+            raise InvalidArgument(f"conflicting options: {message}")
+
+
+def _check_ports(config: JsonObject, host: JsonObject) -> None:
+    exposed: JsonObject = {}
+    for port in section(config, "ExposedPorts"):
+        exposed.update({key: {} for key in _ports(port)})
+    if exposed:
+        config["ExposedPorts"] = exposed
+    bindings = section(host, "PortBindings")
+    normal: JsonObject = {}
+    for port, entries in bindings.items():
+        names = _ports(port)
+        if len(names) != 1:
+            raise InvalidArgument(f'invalid port specification: "{port}"')
+        normal[names[0]] = entries
+        for entry in entries if isinstance(entries, list) else ():
+            _check_host_port(text(entry, "HostPort"))
+    if host.get("PortBindings") is not None:
+        host["PortBindings"] = normal
+
+
+def _ports(specification: str) -> list[str]:
+    match = _PORT.match(specification)
+    if match is None:
+        raise InvalidArgument(f'invalid port specification: "{specification}"')
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 0 < first <= last <= 65535:
+        raise InvalidArgument(f'invalid port specification: "{specification}"')
+    protocol = (match[3] or "tcp").lower()
+    return [f"{port}/{protocol}" for port in range(first, last + 1)]
+
+
+def _check_host_port(port: str) -> None:
+    first, _, last = port.partition("-")
+    for end in (first, last or first):
+        if end and (not end.isdecimal() or int(end) > 65535):
+            raise InvalidArgument(f'invalid port specification: "{port}"')
+
+
+def complete(request: Request, container_id: str, image: JsonObject, facts: HostFacts) -> None:
+    """Lay the request over the image's configuration and fill in the engine's defaults.
+
+    Raises:
+        InvalidArgument: neither names a command.
+    """
+    merge_image(request.config, image)
+    config, host = request.config, request.host_config
+    if texts(config, "Entrypoint") == [""]:
+        config["Entrypoint"] = None
+    if not texts(config, "Entrypoint") and not texts(config, "Cmd"):
+        raise InvalidArgument("no command specified")
+    if not text(config, "Hostname"):
+        on_host = text(host, "NetworkMode") == "host"
+        config["Hostname"] = os.uname().nodename if on_host else container_id[:12]
+    _complete_host(host, facts)
+
+
+def _complete_host(host: JsonObject, facts: HostFacts) -> None:
+    privileged = flag(host, "Privileged")
+    if text(host, "NetworkMode") in {"", "default"}:
+        host["NetworkMode"] = "bridge"
+    defaults: dict[str, object] = {
+        "ShmSize": DEFAULT_SHM_SIZE,
+        "IpcMode": "private",
+        "Runtime": RUNTIME,
+        "CgroupnsMode": "private" if facts.private_cgroups else "host",
+    }
+    for key, value in defaults.items():
+        host[key] = host.get(key) or value
+    policy = section(host, "RestartPolicy")
+    host["RestartPolicy"] = {**policy, "Name": text(policy, "Name") or "no"}
+    log = section(host, "LogConfig")
+    if not text(log, "Type"):
+        log["Type"] = "json-file"
+        log["Config"] = {**facts.log_options, **string_map(log, "Config")}
+    host["LogConfig"] = log
+    if host.get("MaskedPaths") is None:
+        host["MaskedPaths"] = None if privileged else list(MASKED_PATHS)
+    if host.get("ReadonlyPaths") is None:
+        host["ReadonlyPaths"] = None if privileged else list(READONLY_PATHS)
+
+
+def merge_image(config: JsonObject, image: Mapping[str, object]) -> None:
+    """Take over from an image's configuration what a request leaves open."""
+    for key in ("User", "WorkingDir", "StopSignal"):
+        if not text(config, key) and text(image, key):
+            config[key] = text(image, key)
+    for key in ("ExposedPorts", "Volumes"):
+        inherited = section(image, key)
+        if inherited:
+            config[key] = {**inherited, **section(config, key)}
+    _merge_environment(config, image)
+    labels = {**string_map(image, "Labels"), **string_map(config, "Labels")}
+    config["Labels"] = labels
+    if not texts(config, "Entrypoint"):
+        if not texts(config, "Cmd"):
+            config["Cmd"] = texts(image, "Cmd") or config.get("Cmd")
+        if config.get("Entrypoint") is None:
+            config["Entrypoint"] = texts(image, "Entrypoint") or None
+    if texts(image, "Shell") and not texts(config, "Shell"):
+        config["Shell"] = texts(image, "Shell")
+    _merge_health(config, section(image, "Healthcheck"))
+
+
+def _merge_environment(config: JsonObject, image: Mapping[str, object]) -> None:
+    own = texts(config, "Env")
+    names = {entry.partition("=")[0] for entry in own}
+    inherited = [entry for entry in texts(image, "Env") if entry.partition("=")[0] not in names]
+    if own or inherited or config.get("Env") is not None:
+        config["Env"] = own + inherited
+
+
+def _merge_health(config: JsonObject, image: Mapping[str, object]) -> None:
+    if not image:
+        return
+    own = section(config, "Healthcheck")
+    merged = dict(image)
+    merged.update({key: value for key, value in own.items() if value})
+    config["Healthcheck"] = merged
