@@ -32,7 +32,6 @@ A message reads *subject: what is wrong*, quotes the offending value and has no 
 remedy stands in ``hint``. Only the command edge (``compose/cli.py``) turns an error into text.
 """
 
-# ruff: noqa: N818 - an error is named after the state it reports: NotFound, not NotFoundError
 from __future__ import annotations
 
 TYPE_CHECKING = False
