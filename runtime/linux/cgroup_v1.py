@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
 
-from runtime.linux import cgroup_files as files
+from runtime.linux import cgroup_files as files, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,6 +290,6 @@ def _clamp(value: int, low: int, high: int) -> int:
 
 def _send_kill(pid: int) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, process.SIGKILL)
     except ProcessLookupError:
         return

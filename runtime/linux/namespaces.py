@@ -1,4 +1,4 @@
-"""Namespaces: kinds, joining by descriptor, id maps (man pages namespaces(7), user_namespaces(7))."""
+"""Namespaces: kinds, joining by descriptor, id maps (man page namespaces(7))."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Kind in the OCI specification -> flag. The user namespace comes first: it gives the right to others.
+# Kind in the OCI specification -> flag. The user namespace is first: it gives the right to others.
 FLAGS = {
     "user": syscalls.CLONE_NEWUSER,
     "mount": syscalls.CLONE_NEWNS,
