@@ -1,0 +1,45 @@
+"""What an engine says to systemd and takes from it: ``sd_listen_fds(3)`` and ``sd_notify(3)``."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+FIRST_DESCRIPTOR = 3
+
+
+def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
+    """Take over the listening sockets of socket activation, none when there are none.
+
+    The variables are removed, so that no child believes that they are meant for it.
+    """
+    pid = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    sockets = []
+    for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):
+        os.set_inheritable(descriptor, False)
+        sock = socket.socket(fileno=descriptor)
+        sock.setblocking(False)
+        sockets.append(sock)
+    return sockets
+
+
+def notify(environ: MutableMapping[str, str], state: str) -> bool:
+    """Send a state such as ``READY=1``; answers whether somebody wanted to know."""
+    path = environ.get("NOTIFY_SOCKET", "")
+    if not path.startswith(("/", "@")):
+        return False
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.sendto(state.encode(), address)
+        except OSError:
+            return False
+    return True
