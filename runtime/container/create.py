@@ -1,0 +1,205 @@
+"""Create: a request becomes a container with its directory, volumes and row.
+
+Order (an intent ``create`` spans it, so that recovery undoes what was begun): row with name and
+intent, directories, volumes and their copy-up, row without intent and the event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runtime.container.catalogue import KIND
+from runtime.container.config import Request, complete, read_request
+from runtime.container.container import Container, Health
+from runtime.container.create_request import ENDPOINT
+from runtime.container.document import section, text, texts
+from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
+from runtime.container.network_request import request_of
+from runtime.errors import EngineError, InvalidArgument, NotFound
+from runtime.names import new_id
+
+if TYPE_CHECKING:
+    from runtime.container.parts import Parts
+    from runtime.image.image_store import Image
+
+JsonObject = dict[str, object]
+
+INTENT = "create"
+ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+class Creator:
+    """Makes containers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def create(
+        self, name: str | None, body: JsonObject, platform: str | None = None
+    ) -> tuple[str, list[str]]:
+        """Create a container; returns its id and warnings.
+
+        Raises:
+            InvalidArgument: the request can never work.
+            NotFound: image, network or a container it refers to is absent.
+            Conflict: the name is taken.
+        """
+        request = read_request(body)
+        image = self._image(request, platform)
+        identifier = new_id()
+        complete(request, identifier, image.config, self._parts.facts)
+        self._complete_mounts(request)
+        _complete_endpoints(request)
+        own_name = self._parts.catalogue.reserve_name(name, identifier)
+        try:
+            request.warnings += self._parts.networks.check(
+                request_of(identifier, own_name, request)
+            )
+            container = _record(identifier, own_name, request, image)
+            await self._make(container)
+        except BaseException:
+            self._parts.catalogue.release_name(own_name, identifier)
+            raise
+        return identifier, request.warnings
+
+    def _image(self, request: Request, platform: str | None) -> Image:
+        reference = text(request.config, "Image")
+        if not reference:
+            raise InvalidArgument("no image specified: Image must not be empty")
+        image = self._parts.images.resolve(reference)
+        own = f"linux/{text(image.document, 'architecture')}"
+        host = f"linux/{_MACHINES.get(os.uname().machine, os.uname().machine)}"
+        if platform and not platform.startswith(own):
+            raise NotFound(
+                f"image with reference {reference} was found but its platform ({own}) does not "
+                f"match the specified platform ({platform})"
+            )
+        if not platform and own not in {"linux/", host}:
+            request.warnings.append(
+                f"The requested image's platform ({own}) does not match the detected host platform "
+                f"({host}) and no specific platform was requested"
+            )
+        return image
+
+    def _complete_mounts(self, request: Request) -> None:
+        """Take over mounts of ``VolumesFrom``, add the ``Volumes``, name the anonymous ones."""
+        taken = {mount.target for mount in request.mounts}
+        for entry in texts(request.host_config, "VolumesFrom"):
+            reference, mode = parse_volumes_from(entry)
+            for mount in self._parts.catalogue.get(reference).mounts:
+                if mount.listed and mount.target not in taken:
+                    request.mounts.append(inherit(mount, mode))
+                    taken.add(mount.target)
+        for target in section(request.config, "Volumes"):
+            clean = os.path.normpath(target)
+            if clean not in taken:
+                request.mounts.append(
+                    MountPoint("volume", clean, driver="local", copy=True, anonymous=True)
+                )
+                taken.add(clean)
+        request.mounts = [
+            replace(mount, name=new_id()) if mount.type == "volume" and not mount.name else mount
+            for mount in request.mounts
+        ]
+
+    async def _make(self, container: Container) -> None:
+        parts = self._parts
+        async with contextlib.AsyncExitStack() as undo:
+            with parts.store.transaction() as transaction:
+                transaction.begin(INTENT, container.id)
+                parts.catalogue.save(transaction, container)
+            parts.catalogue.begin(container)
+            undo.push_async_callback(undo_create, parts, container)
+            await parts.snapshotter.prepare(container.id, container.layers)
+            await self._make_volumes(container)
+            with parts.store.transaction() as transaction:
+                transaction.end(INTENT, container.id)
+                parts.catalogue.save(transaction, container, "create")
+            parts.catalogue.add(container)
+            undo.pop_all()
+
+    async def _make_volumes(self, container: Container) -> None:
+        wanted = [mount for mount in container.mounts if mount.type == "volume"]
+        if not wanted:
+            return
+        mounts: dict[str, MountPoint] = {}
+        for mount in wanted:
+            labels = dict(mount.volume_labels or {})
+            if mount.anonymous:
+                labels[ANONYMOUS_LABEL] = ""
+            volume = self._parts.volumes.ensure(
+                mount.name, mount.driver or "local", mount.driver_options or {}, labels
+            )
+            source = self._parts.volumes.mountpoint(volume.name)
+            mounts[mount.target] = replace(mount, source=source)
+        container.mounts = [mounts.get(mount.target, mount) for mount in container.mounts]
+        await self._copy_up(container)
+
+    async def _copy_up(self, container: Container) -> None:
+        """Fill new volumes with what the image has at their place."""
+        parts = self._parts
+        wanted = [mount for mount in container.mounts if mount.copy and not mount.subpath]
+        if not wanted:
+            return
+        rootfs = await parts.snapshotter.view(container.layers)
+        try:
+            for mount in wanted:
+                await parts.volumes.populate(mount.name, rootfs, mount.target)
+        finally:
+            os.close(rootfs)
+
+
+def _complete_endpoints(request: Request) -> None:
+    """Name the network of the mode when the request names none."""
+    mode = text(request.host_config, "NetworkMode")
+    if "default" in request.endpoints:
+        request.endpoints.setdefault("bridge", request.endpoints.pop("default"))
+    if mode.startswith("container:"):
+        request.endpoints = {}
+    elif not request.endpoints:
+        request.endpoints = {mode: ENDPOINT({})}
+
+
+def _record(identifier: str, name: str, request: Request, image: Image) -> Container:
+    config = request.config
+    command = texts(config, "Entrypoint") + texts(config, "Cmd")
+    test = texts(section(config, "Healthcheck"), "Test")
+    return Container(
+        id=identifier,
+        name=name,
+        created_ns=time.time_ns(),
+        image=image.id,
+        layers=list(image.layers),
+        platform="linux",
+        path=command[0],
+        args=command[1:],
+        config=config,
+        host_config=request.host_config,
+        endpoints=request.endpoints,
+        mounts=request.mounts,
+        image_environment=texts(image.config, "Env"),
+        health=Health() if test and test[0] != "NONE" else None,
+    )
+
+
+async def undo_create(parts: Parts, container: Container) -> None:
+    """Undo a create that did not come to its end; all steps are idempotent."""
+    parts.catalogue.drop(container)
+    await parts.snapshotter.remove(container.id)
+    with parts.store.transaction() as transaction:
+        transaction.delete(KIND, container.id)
+        transaction.end(INTENT, container.id)
+    await remove_anonymous_volumes(parts, container)
+
+
+async def remove_anonymous_volumes(parts: Parts, container: Container) -> None:
+    """Remove the volumes that were made for this container alone and that nobody else uses."""
+    for mount in container.mounts:
+        if mount.type == "volume" and mount.anonymous and mount.name:
+            with contextlib.suppress(EngineError):
+                await parts.volumes.remove(mount.name, force=True)

@@ -1,0 +1,144 @@
+"""``GET /containers/{id}/json``: the whole container as the Docker Engine shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from runtime.container.document import section, text
+from runtime.container.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from runtime.container.container import Container, Health
+    from runtime.container.parts import Parts
+
+JsonObject = dict[str, object]
+
+
+def log_path(parts: Parts, container: Container) -> str:
+    """Return the path of a container's log file."""
+    return os.path.join(parts.directory(container), f"{container.id}-json.log")
+
+
+async def inspect(parts: Parts, container: Container, *, size: bool = False) -> JsonObject:
+    """Return the body of the answer.
+
+    Args:
+        parts: the engine's parts.
+        container: the container.
+        size: measure ``SizeRw`` and ``SizeRootFs``.
+    """
+    directory = parts.directory(container)
+    begun = container.run > 0
+    json_log = text(section(container.host_config, "LogConfig"), "Type") == "json-file"
+    document: JsonObject = {
+        "Id": container.id,
+        "Created": rfc3339(container.created_ns),
+        "Path": container.path,
+        "Args": container.args,
+        "State": state_view(container),
+        "Image": container.image,
+        "ResolvConfPath": os.path.join(directory, "resolv.conf") if begun else "",
+        "HostnamePath": os.path.join(directory, "hostname") if begun else "",
+        "HostsPath": os.path.join(directory, "hosts") if begun else "",
+        "LogPath": log_path(parts, container) if begun and json_log else "",
+        "Name": f"/{container.name}",
+        "RestartCount": container.restart_count,
+        "Driver": "overlay2",
+        "Platform": container.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": list(container.live.execs) or None,
+        "HostConfig": container.host_config,
+        "GraphDriver": parts.snapshotter.graph_driver(container.layers, container.id),
+    }
+    if size:
+        document.update(await sizes(parts, container))
+    document.update(
+        Mounts=[mount.view() for mount in container.mounts if mount.listed],
+        Config=container.config,
+        NetworkSettings=network_settings(parts, container),
+    )
+    return document
+
+
+async def sizes(parts: Parts, container: Container) -> JsonObject:
+    """Return ``SizeRw`` and ``SizeRootFs``."""
+    own = await parts.snapshotter.usage(container.id)
+    return {"SizeRw": own, "SizeRootFs": own + parts.snapshotter.image_size(container.layers)}
+
+
+def state_view(container: Container) -> JsonObject:
+    """Return ``State``."""
+    state = container.state
+    document: JsonObject = {
+        "Status": state.status,
+        "Running": state.running,
+        "Paused": state.paused,
+        "Restarting": state.restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.dead,
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339(state.started_ns),
+        "FinishedAt": rfc3339(state.finished_ns),
+    }
+    if container.health is not None:
+        document["Health"] = health_view(container.health)
+    return document
+
+
+def health_view(health: Health) -> JsonObject:
+    """Return ``State.Health``."""
+    return {
+        "Status": health.status,
+        "FailingStreak": health.streak,
+        "Log": [
+            {
+                "Start": rfc3339(result.start_ns),
+                "End": rfc3339(result.end_ns),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.log
+        ],
+    }
+
+
+_LEGACY = (
+    "EndpointID",
+    "Gateway",
+    "GlobalIPv6Address",
+    "GlobalIPv6PrefixLen",
+    "IPAddress",
+    "IPPrefixLen",
+    "IPv6Gateway",
+    "MacAddress",
+)
+_LEGACY_NUMBERS = frozenset({"GlobalIPv6PrefixLen", "IPPrefixLen"})
+
+
+def network_settings(parts: Parts, container: Container) -> JsonObject:
+    """Return ``NetworkSettings``, with the old copies of the default bridge's endpoint."""
+    networks = parts.networks.endpoints(container.id, container.endpoints)
+    active = container.state.active
+    key = os.path.join(parts.config.tasks_path, container.task_id, "netns")
+    document: JsonObject = {
+        "Bridge": "",
+        "SandboxID": hashlib.sha256(container.task_id.encode()).hexdigest() if active else "",
+        "SandboxKey": key if active else "",
+        "Ports": parts.networks.ports(container.id),
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+    }
+    bridge = networks.get("bridge") or {}
+    for name in _LEGACY:
+        document[name] = bridge.get(name, 0 if name in _LEGACY_NUMBERS else "")
+    document["Networks"] = networks
+    return document

@@ -1,0 +1,65 @@
+"""`Parts`: what the verbs of containers work with, put together once by the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from runtime.config import EngineConfig
+    from runtime.container.catalogue import Catalogue
+    from runtime.container.config import HostFacts
+    from runtime.container.container import Container
+    from runtime.container.task import TaskService
+    from runtime.events import EventBus
+    from runtime.image.image_store import ImageStore
+    from runtime.image.snapshotter import Snapshotter
+    from runtime.network.controller import NetworkController
+    from runtime.store import Store
+    from runtime.volumes import VolumeStore
+
+_STARTS_PER_CORE = 4
+
+
+def no_fault(step: str) -> None:
+    """The default of `Parts.fault`: nothing fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The engine's parts as containers need them.
+
+    Attributes:
+        mounts: threads for mounts, cgroups and small files.
+        starts: limits how many starts are in flight.
+        fault: called with the name of each finished step of a start; tests make it raise.
+    """
+
+    config: EngineConfig
+    store: Store
+    events: EventBus
+    catalogue: Catalogue
+    images: ImageStore
+    snapshotter: Snapshotter
+    volumes: VolumeStore
+    networks: NetworkController
+    tasks: TaskService
+    mounts: Executor
+    facts: HostFacts
+    starts: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
+    )
+    fault: Callable[[str], None] = no_fault
+
+    def directory(self, container: Container) -> str:
+        """Return the directory of a container's files."""
+        return os.path.join(self.config.data_root, "containers", container.id)
+
+    def cgroup_path(self, container: Container) -> str:
+        """Return the container's cgroup as a path below each hierarchy's root."""
+        return f"{self.config.cgroup_root}/{container.id}"
