@@ -39,6 +39,11 @@ def ignore(_warning: str) -> None:
     """Take a warning and drop it."""
 
 
+def read_stdin() -> str:
+    """Read all of standard input."""
+    return sys.stdin.read()
+
+
 @record
 class LoadOptions:
     """What to load, and how far.
@@ -75,7 +80,7 @@ class LoadOptions:
     resolve_environment: bool = True
     keep_unused: bool = False
     warn: Callable[[str], None] = ignore
-    read_stdin: Callable[[], str] = sys.stdin.read
+    read_stdin: Callable[[], str] = read_stdin
 
 
 @record

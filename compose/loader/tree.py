@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from compose.errors import Location
+from compose.model.units import float_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +84,13 @@ Node: TypeAlias = "Map | List | str | int | float | bool | None"
 def copy_of(node: Node) -> Node:
     """Return a deep copy of any node."""
     return node.copy() if isinstance(node, Map | List) else node
+
+
+def text_of(value: Node) -> str:
+    """Write a scalar the way Docker Compose does where text is wanted."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return float_text(value) if isinstance(value, float) else str(value)
 
 
 def child(node: Node, key: str) -> Node:

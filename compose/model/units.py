@@ -136,6 +136,29 @@ def single_precision(value: float) -> float:
     return float(struct.unpack("<f", packed)[0])
 
 
+def float_text(value: float) -> str:
+    """Write a float as Go's ``%v``: shortest digits, an exponent from 1e6 up or below 1e-4."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("+Inf" if value > 0 else "-Inf")
+    mantissa, _, exponent = f"{value!r}".partition("e")
+    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    whole, _, fraction = digits.partition(".")
+    point = len(whole) + int(exponent or 0)
+    figures = (whole + fraction).rstrip("0")
+    lead = len(figures) - len(figures.lstrip("0"))
+    figures, point = figures.lstrip("0"), point - lead
+    if not figures:
+        return f"{sign}0"
+    if point - 1 < -4 or point - 1 >= 6:
+        tail = f".{figures[1:]}" if len(figures) > 1 else ""
+        return f"{sign}{figures[0]}{tail}e{point - 1:+03d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{figures}"
+    if point >= len(figures):
+        return f"{sign}{figures.ljust(point, '0')}"
+    return f"{sign}{figures[:point]}.{figures[point:]}"
+
+
 def _decimal(value: int, unit: int) -> str:
     """Write ``value / unit`` exactly, without trailing zeros."""
     whole, rest = divmod(value, unit)
