@@ -1,0 +1,55 @@
+"""Resident memory of an engine: the sum of the proportional set sizes (PSS) of its processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DOCKER_PROGRAMS = frozenset({"dockerd", "containerd", "containerd-shim", "docker-proxy"})
+
+
+def engine_memory(side: str) -> float:
+    """Return bytes of PSS of all processes of the engine, its shims and helpers.
+
+    Args:
+        side: ``docker`` or ``shoal``; Shoal's processes are found by SHOAL_DATA_ROOT or
+            SHOAL_RUN_ROOT in their environment or command line.
+    """
+    belongs = _is_docker if side == "docker" else _is_shoal
+    return float(sum(_pss(process) for process in _processes() if belongs(process)))
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _is_docker(process: Path) -> bool:
+    try:
+        program = os.path.basename(os.readlink(process / "exe"))
+    except OSError:
+        return False
+    return any(program.startswith(name) for name in DOCKER_PROGRAMS)
+
+
+def _is_shoal(process: Path) -> bool:
+    try:
+        command = (process / "cmdline").read_bytes().split(b"\0")
+        environment = (process / "environ").read_bytes()
+    except OSError:
+        return False
+    run_root = os.environ["SHOAL_RUN_ROOT"].encode()
+    data_root = os.environ["SHOAL_DATA_ROOT"].encode()
+    ours = any(run_root in word or data_root in word for word in command)
+    inherited = b"SHOAL_DATA_ROOT=" + data_root in environment.split(b"\0")
+    python = b"python" in command[0]
+    return python and (ours or inherited) and process.name != str(os.getpid())
+
+
+def _pss(process: Path) -> int:
+    try:
+        for line in (process / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return 0
+    return 0
