@@ -1,0 +1,239 @@
+"""A network as it is stored and shown, and how a create request becomes one. Pure.
+
+Source: Docker Engine API, ``POST /networks/create`` and ``GET /networks/{id}``; options of the
+bridge driver (``com.docker.network.*``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from runtime.errors import Forbidden, InvalidArgument, NotFound, NotImplementedByEngine
+from runtime.network.firewall import FilteredNetwork
+from runtime.network.ipam import Subnet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+JsonObject = dict[str, object]
+
+PREDEFINED = frozenset({"bridge", "host", "none", "default"})
+DEFAULT_MTU = 1500
+
+_PREFIX = "com.docker.network."
+OPTION_NAME = _PREFIX + "bridge.name"
+OPTION_ICC = _PREFIX + "bridge.enable_icc"
+OPTION_MASQUERADE = _PREFIX + "bridge.enable_ip_masquerade"
+OPTION_HOST_BINDING = _PREFIX + "bridge.host_binding_ipv4"
+OPTION_MTU = _PREFIX + "driver.mtu"
+OPTION_IFACE_PREFIX = _PREFIX + "container_iface_prefix"
+OPTION_GATEWAY_MODES = (_PREFIX + "bridge.gateway_mode_ipv4", _PREFIX + "bridge.gateway_mode_ipv6")
+OPTION_DEFAULT_BRIDGE = _PREFIX + "bridge.default_bridge"
+OPTION_IFNAME = _PREFIX + "endpoint.ifname"
+
+
+@dataclass(slots=True)
+class Network:
+    """One network; `link` is its bridge, empty for those without one (host, none, config-only)."""
+
+    id: str
+    name: str
+    created: str
+    driver: str = "bridge"
+    link: str = ""
+    ipv4: bool = True
+    ipv6: bool = False
+    internal: bool = False
+    attachable: bool = False
+    config_only: bool = False
+    config_from: str = ""
+    subnets: list[Subnet] = field(default_factory=list)
+    user_subnets: bool = False
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the form in which the store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Network:
+        """Read what `to_json` returned."""
+        values = dict(data)
+        subnets = cast("list[JsonObject]", values.pop("subnets"))
+        network = cls(**values)  # type: ignore[arg-type]
+        network.subnets = [Subnet(**subnet) for subnet in subnets]  # type: ignore[arg-type]
+        return network
+
+    @property
+    def is_default_bridge(self) -> bool:
+        """Whether it is the predefined network ``bridge``, which has no DNS."""
+        return self.name == "bridge"
+
+    @property
+    def is_predefined(self) -> bool:
+        """Whether it was made by the engine itself."""
+        return self.name in PREDEFINED
+
+    @property
+    def mtu(self) -> int:
+        """The MTU that was asked for; 0 for the default."""
+        return int(self.options.get(OPTION_MTU) or 0)
+
+    @property
+    def icc(self) -> bool:
+        """Whether containers on it may talk to each other."""
+        return _truth(self.options.get(OPTION_ICC), default=True)
+
+    @property
+    def host_binding(self) -> str:
+        """The host address that ports are published on when none is named; empty for all."""
+        address = self.options.get(OPTION_HOST_BINDING, "")
+        return "" if address == "0.0.0.0" else address  # noqa: S104, compares
+
+    @property
+    def interface_prefix(self) -> str:
+        """What interface names in containers begin with."""
+        return self.options.get(OPTION_IFACE_PREFIX) or "eth"
+
+    def subnet(self, version: int) -> Subnet | None:
+        """Return its IPv4 or IPv6 subnet."""
+        return next((subnet for subnet in self.subnets if subnet.version == version), None)
+
+    def filtered(self) -> FilteredNetwork:
+        """Return what the packet filter has to know."""
+        return FilteredNetwork(
+            self.link,
+            tuple(subnet.subnet for subnet in self.subnets),
+            self.internal,
+            _truth(self.options.get(OPTION_MASQUERADE), default=True),
+            self.icc,
+        )
+
+    def describe(self, containers: JsonObject) -> JsonObject:
+        """Return the network as the API shows it."""
+        config = [subnet.to_json() for subnet in self.subnets]
+        no_addresses = self.driver in {"host", "null"}
+        return {
+            "Name": self.name,
+            "Id": self.id,
+            "Created": self.created,
+            "Scope": "local",
+            "Driver": self.driver,
+            "EnableIPv4": self.ipv4,
+            "EnableIPv6": self.ipv6,
+            "IPAM": {
+                "Driver": self.ipam_driver,
+                "Options": self.ipam_options,
+                "Config": None if no_addresses else config,
+            },
+            "Internal": self.internal,
+            "Attachable": self.attachable,
+            "Ingress": False,
+            "ConfigFrom": {"Network": self.config_from},
+            "ConfigOnly": self.config_only,
+            "Containers": containers,
+            "Options": dict(self.options),
+            "Labels": dict(self.labels),
+        }
+
+
+def _truth(value: str | None, *, default: bool) -> bool:
+    if value is None or value == "":
+        return default
+    return value.lower() in {"1", "t", "true"}
+
+
+def parse_create(body: Mapping[str, object], identifier: str, created: str) -> Network:
+    """Turn the body of a create request into a network without subnets.
+
+    Raises:
+        InvalidArgument, Forbidden, NotFound, NotImplementedByEngine: with Docker's wording.
+    """
+    name = str(body.get("Name") or "")
+    if not name.strip():
+        raise InvalidArgument("invalid name: name is empty")
+    if name in PREDEFINED:
+        raise Forbidden(f"operation is not permitted on predefined {name} network ")
+    driver = str(body.get("Driver") or "bridge")
+    if driver == "default":
+        driver = "bridge"
+    _check_driver(driver)
+    ipam = _mapping(body, "IPAM")
+    ipam_driver = str(ipam.get("Driver") or "default")
+    if ipam_driver != "default":
+        raise NotFound(f'plugin "{ipam_driver}" not found')
+    options = _texts(body, "Options")
+    check_options(options)
+    ipam_options = ipam.get("Options")
+    config_only = bool(body.get("ConfigOnly"))
+    return Network(
+        id=identifier,
+        name=name,
+        created=created,
+        driver="null" if config_only else driver,
+        link="" if config_only else options.get(OPTION_NAME) or f"sh-{identifier[:12]}",
+        ipv4=body.get("EnableIPv4") is not False,
+        ipv6=bool(body.get("EnableIPv6")),
+        internal=bool(body.get("Internal")),
+        attachable=bool(body.get("Attachable")),
+        config_only=config_only,
+        config_from=str(_mapping(body, "ConfigFrom").get("Network") or ""),
+        ipam_driver=ipam_driver,
+        ipam_options=None if ipam_options is None else _texts(ipam, "Options"),
+        options=options,
+        labels=_texts(body, "Labels"),
+    )
+
+
+def _check_driver(driver: str) -> None:
+    if driver == "bridge":
+        return
+    if driver in {"host", "null"}:
+        raise Forbidden(f'only one instance of "{driver}" network is allowed')
+    if driver == "overlay":
+        raise Forbidden(
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to'
+            " connect this node to swarm and try again."
+        )
+    if driver in {"macvlan", "ipvlan"}:
+        raise NotImplementedByEngine(
+            f'network driver "{driver}" is not supported by Shoal: use "bridge"'
+        )
+    raise NotFound(f'plugin "{driver}" not found')
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Check the bridge driver's options.
+
+    Raises:
+        InvalidArgument: a value has the wrong form.
+        NotImplementedByEngine: a gateway mode that Shoal does not have.
+    """
+    mtu = options.get(OPTION_MTU)
+    if mtu and not mtu.isdecimal():
+        raise InvalidArgument(
+            f"failed to parse {OPTION_MTU} value: {mtu} "
+            f'(strconv.Atoi: parsing "{mtu}": invalid syntax)'
+        )
+    if len(options.get(OPTION_NAME, "")) > 15:
+        raise InvalidArgument(f"invalid bridge name: {options[OPTION_NAME]}: at most 15 characters")
+    for key in OPTION_GATEWAY_MODES:
+        if options.get(key, "nat") != "nat":
+            raise NotImplementedByEngine(
+                f'gateway mode "{options[key]}" is not supported by Shoal: use "nat"'
+            )
+
+
+def _mapping(body: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = body.get(key) or {}
+    if not isinstance(value, dict):
+        raise InvalidArgument(f"invalid JSON: {key} must be an object")
+    return value
+
+
+def _texts(body: Mapping[str, object], key: str) -> dict[str, str]:
+    return {str(name): str(value) for name, value in _mapping(body, key).items()}
