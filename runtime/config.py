@@ -1,7 +1,8 @@
 """Where an engine lives and what its defaults are.
 
 Sources, the later one wins: built-in defaults, ``/etc/shoal/daemon.json`` (keys of Docker's
-daemon.json), environment (``SHOAL_DATA_ROOT``, ``SHOAL_RUN_ROOT``), command line.
+daemon.json; ``SHOAL_CONFIG`` names another file), environment (``SHOAL_DATA_ROOT``,
+``SHOAL_RUN_ROOT``), command line.
 """
 
 from __future__ import annotations
@@ -108,19 +109,19 @@ class EngineConfig:
 
 
 def load_config(
-    arguments: Mapping[str, object], environ: Mapping[str, str], path: str = CONFIG_FILE
+    arguments: Mapping[str, object], environ: Mapping[str, str], path: str | None = None
 ) -> EngineConfig:
     """Combine file, environment and command line.
 
     Args:
         arguments: values of the command line by field name of `EngineConfig`; None where not given.
         environ: the process's environment.
-        path: the configuration file; it may be absent.
+        path: the configuration file, which may be absent; None for the usual one.
 
     Raises:
         InvalidArgument: the file is not valid, or names an unknown key.
     """
-    values = _from_file(path)
+    values = _from_file(path or environ.get("SHOAL_CONFIG") or CONFIG_FILE)
     for name, variable in (("data_root", "SHOAL_DATA_ROOT"), ("run_root", "SHOAL_RUN_ROOT")):
         if environ.get(variable):
             values[name] = environ[variable]
