@@ -46,9 +46,14 @@ def ignore_signals(*signals: int) -> None:
         syscalls.signal_disposition(number, ignore=True)
 
 
+def default_signals(*signals: int) -> None:
+    """Give signals their default effect back."""
+    for number in signals:
+        syscalls.signal_disposition(number, ignore=False)
+
+
 def child_signals() -> int:
     """Block SIGCHLD and return a descriptor that is readable when a child ended."""
-    syscalls.signal_disposition(SIGCHLD, ignore=False)
     syscalls.block_signals((SIGCHLD,))
     return syscalls.signalfd((SIGCHLD,))
 

@@ -1,0 +1,158 @@
+"""The launcher: a small process that does nothing but fork shims.
+
+The engine has threads and an event loop and must never fork; it executes this module once, as
+`python -I -S`, and sends it orders over a socket. No state, no timer, one blocking receive. It
+ends with the engine; shims live on.
+"""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import os
+import sys
+
+from runtime.container import launcher_warmup, shim
+from runtime.container.messages import MessageError, pack, unpack
+from runtime.linux import process
+from runtime.linux.cgroups import Cgroup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.container.shim_task import Spawn
+
+
+def main(spawners: Mapping[str, Spawn]) -> None:
+    """Serve the engine at the descriptor named on the command line.
+
+    Arguments of the command line: project root (already on the path), descriptor number, cgroup of
+    all shims or "", and words for people who look at the list of processes.
+
+    Args:
+        spawners: who makes the first process of which kind of task.
+    """
+    _root, number, cgroup, *_title = sys.argv[1:]
+    process.set_name("shoal-launcher")
+    process.hide_from_tracers()
+    # The terminal's and the system's wishes to end are the engine's business; children are reaped
+    # by the kernel.
+    process.ignore_signals(process.SIGHUP, process.SIGINT, process.SIGQUIT, process.SIGTERM)
+    process.ignore_signals(process.SIGPIPE, process.SIGCHLD)
+    if cgroup:
+        _join(cgroup)
+    launcher_warmup.run()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    serve(_socket.socket(fileno=int(number)), spawners)
+
+
+def _join(cgroup: str) -> None:
+    """Leave the engine's unit, so that what ends the engine does not end the containers."""
+    try:
+        leaf = Cgroup(cgroup)
+        leaf.create({})
+        leaf.join(0)
+    except OSError as error:
+        sys.stderr.write(f"shoal-launcher: {cgroup}: {error}\n")
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"-999")
+        finally:
+            os.close(fd)
+    except OSError:
+        return  # needs CAP_SYS_RESOURCE; a wish, not a need
+
+
+def build() -> str:
+    """Return what tells this source from another one: size and time of each loaded file."""
+    parts = []
+    for name in sorted(sys.modules):
+        path = getattr(sys.modules[name], "__file__", None)
+        if name.startswith("runtime") and path:
+            status = os.stat(path)
+            parts.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
+    return f"{hash_text(';'.join(parts)):016x}"
+
+
+def hash_text(text: str) -> int:
+    """Return 64 bits of FNV-1a; `hashlib` would load OpenSSL."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
+    """Answer orders until the engine is gone; in a forked child it never returns."""
+    identity = build()
+    early_names: list[str] = []
+    early_fds: list[int] = []
+    while True:
+        data, fds = process.receive_message(sock)
+        if not data:
+            return
+        match unpack(data):
+            case ("hello", *_):
+                process.send_message(sock, pack("hello", identity, os.getpid()))
+            case ("more", int(), tuple(names)):
+                early_names.extend(names)
+                early_fds.extend(fds)
+            case ("fork", int(number), str(kind), str(task), tuple(names)):
+                named = dict(zip([*early_names, *names], [*early_fds, *fds], strict=True))
+                early_names, early_fds = [], []
+                _fork(sock, number, (kind, task), named, spawners)
+            case _:
+                raise MessageError("the engine sent an unknown order")
+
+
+def _fork(
+    sock: _socket.socket,
+    number: int,
+    task: tuple[str, str],
+    fds: dict[str, int],
+    spawners: Mapping[str, Spawn],
+) -> None:
+    """Fork a shim, tell the engine, forget the descriptors."""
+    try:
+        pid = os.fork()
+        if pid == 0:
+            sock.close()
+            _be_shim(task, fds, spawners)
+        pidfd = os.pidfd_open(pid)
+    except OSError as error:
+        process.send_message(sock, pack("failed", number, error.errno or 0))
+    else:
+        process.send_message(sock, pack("forked", number, pid), [pidfd])
+        os.close(pidfd)
+    process.close_all(list(fds.values()))
+
+
+def _be_shim(task: tuple[str, str], fds: dict[str, int], spawners: Mapping[str, Spawn]) -> None:
+    """Run the child's life and end the process, whatever happens."""
+    code = 70
+    try:
+        kind, name = task
+        shim.main(kind, name, fds, spawners[kind])
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - nothing above; the report is all we can give
+        _report(error, fds["run"])
+    finally:
+        os._exit(code)
+
+
+def _report(error: BaseException, directory: int) -> None:
+    """Write where a shim broke into its directory; `traceback` is too heavy to have at hand."""
+    lines = []
+    trace = error.__traceback__
+    while trace is not None:
+        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    lines.append(repr(error))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    fd = os.open("crash", flags, 0o600, dir_fd=directory)
+    os.write(fd, "\n".join(lines).encode("utf-8", "replace") + b"\n")
+    os.close(fd)

@@ -1,0 +1,244 @@
+"""The engine's side of the launcher: start it, have shims forked, start it again when it died."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from runtime.container.messages import MessageError, pack, unpack
+from runtime.errors import EngineError, Unavailable
+from runtime.linux import process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]);"
+    "from runtime.container import init, launcher;"
+    "launcher.main({'container': init.spawn_container, 'exec': init.spawn_exec})"
+)
+"""What the launcher's interpreter runs: `-I -S` has no search path, so it is given one."""
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_FD = 3
+_START_SECONDS = 10.0
+
+
+class LauncherLost(Exception):
+    """The launcher died before it answered; the order may or may not have been carried out."""
+
+
+class OtherBuild(Unavailable):
+    """The sources on disk are not those that this engine runs: it has to be restarted."""
+
+
+class Launcher:
+    """One launcher process; orders are answered in any order, by number."""
+
+    def __init__(self, cgroup: str = "", code: str = CODE, root: str = _ROOT) -> None:
+        """Name the launcher's surroundings.
+
+        Args:
+            cgroup: leaf that launcher and shims live in, as a path below each hierarchy; "" for
+                the engine's own.
+            code: the program text that ends in `launcher.main`.
+            root: the directory that contains the package `runtime`.
+        """
+        self._arguments = [code, root, str(_FD), cgroup, "shoal-launcher"]
+        self._sock: socket.socket | None = None
+        self._pidfd = -1
+        self._number = 0
+        self._waiting: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        self._hello: asyncio.Future[str] | None = None
+        self._starting = asyncio.Lock()
+        self._stopping = False
+        self.build = ""
+        """The sources that the first launcher ran."""
+        self.pid = 0
+
+    async def start(self) -> None:
+        """Start the launcher unless it runs.
+
+        Raises:
+            EngineError: it does not come up.
+            OtherBuild: it runs other sources than its predecessor.
+        """
+        async with self._starting:
+            if self._sock is None:
+                await self._start()
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        kind = socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        ours.setblocking(False)
+        with theirs:
+            self.pid = self._spawn(theirs.fileno())
+        self._pidfd = os.pidfd_open(self.pid)
+        loop.add_reader(self._pidfd, self._on_dead, self._pidfd, self.pid)
+        self._sock = ours
+        self._hello = loop.create_future()
+        loop.add_reader(ours.fileno(), self._on_answer)
+        process.send_message(ours, pack("hello", ""))
+        try:
+            build = await asyncio.wait_for(self._hello, _START_SECONDS)
+        except (LauncherLost, TimeoutError) as error:
+            self._lose()
+            raise EngineError("the launcher does not start: see the engine's log") from error
+        if self.build and build != self.build:
+            self._lose()
+            raise OtherBuild(
+                "Shoal was upgraded on disk under the running engine: run `shoal engine restart`"
+            )
+        self.build = build
+
+    def _spawn(self, fd: int) -> int:
+        """Execute the launcher's interpreter, which gets our end of the pair as descriptor 3."""
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        duplicate = os.dup(fd)  # never 3 itself: dup2 onto itself would keep close-on-exec
+        try:
+            return os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", "-c", *self._arguments],
+                {"LC_ALL": "C.UTF-8"},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_DUP2, null, 1),
+                    (os.POSIX_SPAWN_DUP2, duplicate, _FD),
+                ],
+                setsid=True,
+                setsigmask=[],
+            )
+        finally:
+            os.close(null)
+            os.close(duplicate)
+
+    async def fork(self, kind: str, task: str, fds: Mapping[str, int]) -> tuple[int, int]:
+        """Have a shim forked and return (its pid, its pidfd).
+
+        Raises:
+            LauncherLost: no answer came; look at the task's control socket.
+            Unavailable: the system refuses another process.
+        """
+        await self.start()
+        if self._sock is None:
+            raise LauncherLost
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        names = list(fds)
+        while len(names) > process.SCM_MAX_FD:
+            first, names = names[: process.SCM_MAX_FD], names[process.SCM_MAX_FD :]
+            await self._send(pack("more", number, tuple(first)), [fds[name] for name in first])
+        order = pack("fork", number, kind, task, tuple(names))
+        await self._send(order, [fds[name] for name in names])
+        return await future
+
+    async def _send(self, data: bytes, fds: list[int]) -> None:
+        """Send, waiting for room in the socket."""
+        while True:
+            sock = self._sock
+            if sock is None:
+                raise LauncherLost
+            try:
+                process.send_message(sock, data, fds)
+            except BlockingIOError:
+                await _writable(sock)
+            except OSError as error:
+                raise LauncherLost from error
+            else:
+                return
+
+    def _on_answer(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            data, fds = process.receive_message(self._sock)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._lose()
+            return
+        match unpack(data):
+            case ("hello", str(build), int()):
+                if self._hello is not None and not self._hello.done():
+                    self._hello.set_result(build)
+            case ("forked", int(number), int(pid)) if fds:
+                self._answer(number, (pid, fds.pop()))
+            case ("failed", int(number), int(errno)):
+                self._refuse(number, errno)
+            case _:
+                raise MessageError("the launcher answered with something unknown")
+        process.close_all(fds)
+
+    def _answer(self, number: int, result: tuple[int, int]) -> None:
+        future = self._waiting.pop(number, None)
+        if future is None or future.done():
+            os.close(result[1])
+        else:
+            future.set_result(result)
+
+    def _refuse(self, number: int, errno: int) -> None:
+        future = self._waiting.pop(number, None)
+        if future is not None and not future.done():
+            reason = os.strerror(errno)
+            hint = " (the limit of processes is reached: pids cgroup or RLIMIT_NPROC)"
+            text = f"cannot start a process: {reason}{hint if errno == 11 else ''}"
+            future.set_exception(EngineError(text))
+
+    def _lose(self) -> None:
+        """Forget the launcher's socket and fail what waits for it."""
+        if self._sock is not None:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+        waiting, self._waiting = self._waiting, {}
+        for future in [*waiting.values(), self._hello]:
+            if future is not None and not future.done():
+                future.set_exception(LauncherLost())
+
+    def _on_dead(self, pidfd: int, pid: int) -> None:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)
+        reap(pid)
+        if pid == self.pid:
+            self._pidfd = -1
+            self._lose()
+
+    async def stop(self) -> None:
+        """End the launcher and wait until it is gone; shims live on."""
+        self._stopping = True
+        loop = asyncio.get_running_loop()
+        self._lose()
+        if self._pidfd >= 0:
+            pidfd, self._pidfd = self._pidfd, -1
+            gone = asyncio.Event()
+            loop.add_reader(pidfd, gone.set)
+            await gone.wait()
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            reap(self.pid)
+
+
+def reap(pid: int) -> None:
+    """Take the status of a child that ended; somebody else's child is not ours to reap."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+async def _writable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_writer(sock.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(sock.fileno())

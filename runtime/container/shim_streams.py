@@ -1,0 +1,291 @@
+"""Standard streams of a task: pipes or a terminal, the log, and any number of attached clients.
+
+Everything read goes to the log and to each client that listens. A client that does not read stops
+the reading of what it listens to, so the container blocks and no byte is lost.
+"""
+
+from __future__ import annotations
+
+import os
+
+from runtime.container.messages import STDERR, STDOUT
+from runtime.container.shim_loop import READABLE, WRITABLE
+from runtime.linux import terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.container.shim_client import Client
+    from runtime.container.shim_log import NoLog
+    from runtime.container.shim_loop import Loop
+
+_READ_SIZE = 65536
+
+
+class Output:
+    """One descriptor of output and the stream that it stands for."""
+
+    __slots__ = ("fd", "handle", "stream", "waiting")
+
+    def __init__(self, fd: int, stream: int, read: Callable[[Output], None]) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        self.stream = stream
+        self.waiting = False
+        self.handle: Callable[[int], None] = lambda _events: read(self)
+
+
+class Input:
+    """The write end of standard input: what does not fit waits here."""
+
+    __slots__ = ("_closing", "_fd", "_loop", "_pending", "on_room")
+
+    def __init__(self, loop: Loop, fd: int, on_room: Callable[[], None]) -> None:
+        os.set_blocking(fd, False)
+        self._loop = loop
+        self._fd = fd
+        self._pending = b""
+        self._closing = False
+        self.on_room = on_room
+
+    @property
+    def full(self) -> bool:
+        """True while no more input should be read from clients."""
+        return bool(self._pending)
+
+    @property
+    def closed(self) -> bool:
+        """True when the container gets no more input."""
+        return self._fd < 0 or self._closing
+
+    def write(self, data: bytes) -> None:
+        """Pass input on, or keep it until there is room; after the close it is thrown away."""
+        if not self.closed:
+            self._pending += data
+            self._flush(0)
+
+    def close(self) -> None:
+        """Close after what waits has been written."""
+        self._closing = True
+        if not self._pending:
+            self.close_now()
+
+    def close_now(self) -> None:
+        """Close and forget what waits."""
+        if self._fd >= 0:
+            self._loop.unwatch(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+        self._pending = b""
+
+    def _flush(self, _events: int) -> None:
+        was_watched = self.full
+        try:
+            written = os.write(self._fd, self._pending)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            # Nobody reads any more; clients may go on typing into the void.
+            self.close_now()
+            self.on_room()
+            return
+        self._pending = self._pending[written:]
+        if self._pending:
+            self._loop.watch(self._fd, WRITABLE, self._flush)
+            return
+        self._loop.unwatch(self._fd)
+        if self._closing:
+            self.close_now()
+        if was_watched:
+            self.on_room()
+
+
+class Streams:
+    """Pumps a task's output to log and clients, and the clients' input to the task."""
+
+    __slots__ = (
+        "_clients",
+        "_input",
+        "_loop",
+        "_master",
+        "_once",
+        "_outputs",
+        "draining",
+        "log",
+        "on_end",
+        "on_gone",
+    )
+
+    def __init__(self, loop: Loop, log: NoLog, *, stdin_once: bool) -> None:
+        self._loop = loop
+        self._once = stdin_once
+        self._outputs: list[Output] = []
+        self._clients: list[Client] = []
+        self._input: Input | None = None
+        self._master = -1
+        self.log = log
+        self.draining = False
+        """True when the writers are dead: slow clients no longer stop the reading."""
+        self.on_end: Callable[[], None] = lambda: None
+        self.on_gone: Callable[[str, str], None] = lambda _number, _reason: None
+
+    def add_pipes(self, stdin: int, stdout: int, stderr: int) -> None:
+        """Serve three pipes; -1 for no standard input."""
+        if stdin >= 0:
+            self._input = Input(self._loop, stdin, self._resume_clients)
+        for fd, stream in ((stdout, STDOUT), (stderr, STDERR)):
+            self._add_output(fd, stream)
+
+    def add_terminal(self, master: int, *, stdin: bool) -> None:
+        """Serve a terminal by its master side."""
+        self._master = master
+        self._once = False
+        if stdin:
+            self._input = Input(self._loop, os.dup(master), self._resume_clients)
+        self._add_output(master, STDOUT)
+
+    @property
+    def master(self) -> int:
+        """The master side of the terminal, or -1."""
+        return self._master
+
+    @property
+    def at_end(self) -> bool:
+        """True when all output has been read."""
+        return not self._outputs
+
+    @property
+    def deserted(self) -> bool:
+        """True when no client is attached."""
+        return not self._clients
+
+    def _add_output(self, fd: int, stream: int) -> None:
+        output = Output(fd, stream, self._read)
+        self._outputs.append(output)
+        self._loop.watch(fd, READABLE, output.handle)
+
+    def _read(self, output: Output) -> None:
+        """Read once from the container, and spread it."""
+        try:
+            data = os.read(output.fd, _READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # EIO: the last slave of a terminal was closed
+        if not data:
+            self._close_output(output)
+            return
+        self.log.write(output.stream, data)
+        for client in self._clients.copy():
+            if output.stream in client.streams:
+                client.send(output.stream, data)
+        if self._is_blocked(output):
+            output.waiting = True
+            self._loop.unwatch(output.fd)
+
+    def _is_blocked(self, output: Output) -> bool:
+        if self.draining:
+            return False
+        return any(c.throttled and output.stream in c.streams for c in self._clients)
+
+    def _close_output(self, output: Output) -> None:
+        self._outputs.remove(output)
+        self._loop.unwatch(output.fd)
+        if output.fd == self._master:
+            self._master = -1
+        os.close(output.fd)
+        if not self._outputs:
+            self.on_end()
+
+    def _resume_outputs(self) -> None:
+        for output in self._outputs:
+            if output.waiting and not self._is_blocked(output):
+                output.waiting = False
+                self._loop.watch(output.fd, READABLE, output.handle)
+
+    def attach(self, client: Client, payload: bytes) -> tuple[int, int]:
+        """Take on a client and return the log's position up to which it has missed output.
+
+        A held client first gets the begun lines that are not in the log yet.
+        """
+        client.on_input = self._take_input
+        client.on_gone = self._forget
+        client.on_drained = lambda _client: self._resume_outputs()
+        self._clients.append(client)
+        if client.held:
+            for stream in sorted(client.streams):
+                if begun := self.log.pending(stream):
+                    client.send(stream, begun)
+        client.pause_input(paused=self._input is not None and self._input.full)
+        position = self.log.position()
+        client.start(payload)
+        return position
+
+    def find(self, number: str) -> Client | None:
+        """Return the attached client with an id."""
+        for client in self._clients:
+            if client.id == number:
+                return client
+        return None
+
+    def drop_held(self) -> None:
+        """Close clients that nobody will let go any more."""
+        for client in self._clients.copy():
+            if client.held:
+                client.drop("error")
+
+    def _take_input(self, client: Client, data: bytes) -> None:
+        """Pass a client's input on; no data means that its side is closed."""
+        if not data:
+            if self._once and self._master < 0:
+                self.close_input()
+            else:
+                client.end("eof")
+        elif self._input is not None:
+            self._input.write(data)
+            if self._input.full:
+                for each in self._clients:
+                    each.pause_input(paused=True)
+
+    def _resume_clients(self) -> None:
+        for client in self._clients.copy():
+            client.pause_input(paused=False)
+
+    def _forget(self, client: Client, reason: str) -> None:
+        self._clients.remove(client)
+        self._resume_outputs()
+        self.on_gone(client.id, reason)
+
+    def close_input(self) -> None:
+        """Half-close: the container reads to the end of its standard input."""
+        if self._input is not None and self._master < 0:
+            self._input.close()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size.
+
+        Raises:
+            OSError: there is no terminal any more.
+        """
+        terminal.set_window_size(self._master, rows, columns)
+
+    def drain(self) -> None:
+        """The first process is dead: read what is left, whoever listens."""
+        self.draining = True
+        self._resume_outputs()
+
+    def close_outputs(self) -> None:
+        """Stop reading, although somebody else still holds the other end."""
+        for output in self._outputs.copy():
+            self._loop.unwatch(output.fd)
+            os.close(output.fd)
+        self._outputs.clear()
+        self._master = -1
+
+    def finish(self) -> None:
+        """Close standard input, and each client after its queue was written."""
+        if self._input is not None:
+            self._input.close_now()
+        for client in self._clients.copy():
+            client.end("eof")
