@@ -35,9 +35,10 @@ LINGER_SECONDS = 2.0
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _HIDDEN_UPGRADE = "!upgrade"
 _LOG = logging.getLogger(__name__)
-_STATUS_LINES = {
+STATUS_LINES = {
     status.value: f"{status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+"""The part of a status line after the version, by status."""
 
 
 class Owner(Protocol):
@@ -307,7 +308,7 @@ class Connection(asyncio.Protocol):
         return b"".join(
             (
                 b"HTTP/1.1 " if request.minor != "0" else b"HTTP/1.0 ",
-                _STATUS_LINES[response.status],
+                STATUS_LINES[response.status],
                 response.headers,
                 b"Date: ",
                 self._owner.date(),

@@ -10,13 +10,10 @@ import contextlib
 import grp
 import os
 import socket
+import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict, InvalidArgument
-
-if TYPE_CHECKING:
-    import ssl
 
 SOCKET_MODE = 0o660
 PLAIN_PORT = 2375
@@ -58,8 +55,6 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     Raises:
         InvalidArgument: a file is missing or not valid.
     """
-    import ssl  # noqa: PLC0415 - 15 ms, and few engines listen on TLS
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
@@ -67,7 +62,7 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
         context.load_cert_chain(files.certificate, files.key)
         context.load_verify_locations(files.authority)
     except OSError as error:
-        paths = ", ".join((files.authority, files.certificate, files.key))
+        paths = f"{files.authority}, {files.certificate}, {files.key}"
         raise InvalidArgument(f"TLS files {paths}: {error}") from error
     return context
 

@@ -1,0 +1,31 @@
+"""What Docker's API does not have: ``/shoal/v1/...``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runtime.api.call import Call, Route, answer
+from runtime.config import API_VERSION, ENGINE_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from runtime.http_server.messages import Response
+
+
+def describe_engine(call: Call) -> Response:
+    """``GET /shoal/v1/engine``: which engine this is, and where its files are."""
+    config = call.engine.config
+    return answer(
+        {
+            "Version": VERSION,
+            "EngineVersion": ENGINE_VERSION,
+            "ApiVersion": API_VERSION,
+            "Pid": os.getpid(),
+            "Tag": config.tag,
+            "DataRoot": config.data_root,
+            "RunRoot": config.run_root,
+        }
+    )
+
+
+ROUTES = (Route("GET", "/shoal/v1/engine", describe_engine),)
