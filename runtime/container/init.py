@@ -1,0 +1,391 @@
+"""The container's first process: from the shim's fork to the program.
+
+`spawn_container` and `spawn_exec` run in the shim, prepare from outside (cgroup, id maps, limits),
+and fork; the child carries out the steps of `_container_steps` or `_exec_steps` and never returns.
+Over ``sync_fd`` (SOCK_SEQPACKET) the child says ``created`` and waits for ``go``; a failure is told
+as ``failed <step> <errno> <text>``; the end of the socket means that the program runs.
+
+Nothing may be imported after the fork, and nothing of the container's root is ever loaded.
+"""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import os
+import resource
+
+from runtime.container import console, program
+from runtime.container.failure import StartFailed, Step
+from runtime.container.identity import Identity, LookupFailed, resolve
+from runtime.container.rootfs import Root
+from runtime.linux import mounts, namespaces, paths, process, syscalls
+from runtime.linux.cgroups import Cgroup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.container.plan_types import Plan
+
+_STREAMS = ("stdin", "stdout", "stderr")
+# Descriptor in the shim's hands -> kind of the namespace that the child joins.
+_JOINED = {
+    "userns": "user",
+    "netns": "network",
+    "ipcns": "ipc",
+    "utsns": "uts",
+    "cgroupns": "cgroup",
+}
+_FAILED = 1
+
+
+def spawn_container(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
+    """Start a container's first process up to its barrier.
+
+    Args:
+        plan: The compiled plan of the container.
+        fds: ``rootfs`` (a detached mount); ``stdin``, ``stdout``, ``stderr`` (absent: the null
+            device, or a terminal); ``netns``, ``ipcns``, ``pidns``, ``utsns``, ``userns`` to join.
+        sync_fd: The child's end of the conversation.
+
+    Returns:
+        (process id, pidfd).
+
+    Raises:
+        StartFailed: What is done from outside did not work; nothing is left behind.
+    """
+    cgroup = Cgroup(plan["cgroup"])
+    with Step("cgroup", "unable to apply cgroup configuration"):
+        cgroup.create(plan["resources"])
+    try:
+        return _spawn(plan, fds, sync_fd, cgroup)
+    except BaseException:
+        _remove_quietly(cgroup)
+        raise
+
+
+def spawn_exec(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
+    """Start another process in a running container up to its barrier.
+
+    Args:
+        plan: The compiled plan of the process; ``cgroup`` is the container's.
+        fds: ``target`` (pidfd of the container's first process), ``stdin``, ``stdout``, ``stderr``.
+        sync_fd: The child's end of the conversation.
+
+    Returns:
+        (process id, pidfd).
+    """
+    with Step("join", "unable to join the container's pid namespace"):
+        if "pid" in plan["namespaces"]:
+            syscalls.setns(fds["target"], syscalls.CLONE_NEWPID)
+    return _spawn(plan, fds, sync_fd, Cgroup(plan["cgroup"]))
+
+
+def _spawn(plan: Plan, fds: dict[str, int], sync_fd: int, cgroup: Cgroup) -> tuple[int, int]:
+    """Fork; then do what only the parent may, and let the child go on."""
+    steps = _exec_steps if plan["kind"] == "exec" else _container_steps
+    flags = 0 if plan["kind"] == "exec" else _new_namespaces(plan, fds)
+    if "pidns" in fds:
+        with Step("join", "unable to join pid namespace"):
+            namespaces.join(fds["pidns"], "pid")
+    hold, release = os.pipe2(os.O_CLOEXEC)
+    cgroup_fd = -1
+    try:
+        with Step("clone", "unable to start init"):
+            cgroup_fd = cgroup.open()
+            pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
+        if pid == 0:
+            _child(steps, plan, fds, sync_fd, hold)
+        try:
+            _prepare_from_outside(plan, pid, cgroup, joined=cgroup_fd >= 0)
+            os.write(release, b".")
+        except BaseException:
+            _give_up(pid, pidfd)
+            raise
+        return pid, pidfd
+    finally:
+        process.close_all([fd for fd in (hold, release, cgroup_fd) if fd >= 0])
+
+
+def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
+    joined = {_JOINED[name] for name in fds if name in _JOINED} | {"cgroup"}
+    joined |= {"pid"} if "pidns" in fds else set()
+    return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
+
+
+def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup, joined: bool) -> None:
+    """Write what the child may not: id maps, its cgroup, limits that need privileges."""
+    ranges = plan.get("id_ranges")
+    if ranges:
+        with Step("idmap", "unable to write id maps"):
+            namespaces.write_id_maps(pid, ranges["uids"], ranges["gids"])
+    if not joined:
+        with Step("cgroup", "unable to apply cgroup configuration"):
+            cgroup.join(pid)
+    step = plan["process"]
+    if step["oom_score_adj"] is not None:
+        _set_oom_score(pid, step["oom_score_adj"])
+    for kind, soft, hard in step["rlimits"]:
+        try:
+            resource.prlimit(pid, kind, (soft, hard))
+        except (OSError, ValueError) as error:
+            reason = "operation not permitted" if isinstance(error, OSError) else str(error)
+            text = f"error setting rlimits for ready process: error setting rlimit type {kind}"
+            raise StartFailed("rlimit", 1, f"{text}: {reason}") from error
+
+
+def _set_oom_score(pid: int, score: int) -> None:
+    """Set the score; the default may be out of reach when the engine's own is higher."""
+    try:
+        fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, str(score).encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if score != 0:
+            text = f"write /proc/self/oom_score_adj: {str(error.strerror).lower()}"
+            raise StartFailed("oom_score_adj", error.errno or 0, text) from error
+
+
+def _give_up(pid: int, pidfd: int) -> None:
+    os.kill(pid, process.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(pidfd)
+
+
+def _remove_quietly(cgroup: Cgroup) -> None:
+    try:
+        cgroup.remove()
+    except OSError:
+        return  # the engine removes it by name
+
+
+# --- the child ----------------------------------------------------------------------------------
+
+
+class _Child:
+    """What the steps hand on to each other."""
+
+    __slots__ = ("console", "fds", "hold", "identity", "plan", "root_fd", "sync")
+
+    def __init__(self, plan: Plan, fds: dict[str, int], sync_fd: int, hold: int) -> None:
+        self.plan = plan
+        self.fds = fds
+        self.hold = hold
+        self.sync = _socket.socket(fileno=sync_fd)
+        self.root_fd = -1
+        self.console = -1
+        self.identity = Identity(0, 0, [])
+
+
+def _child(
+    steps: Callable[[_Child], None], plan: Plan, fds: dict[str, int], sync_fd: int, hold: int
+) -> None:
+    """Run the steps; whatever happens, this process ends here."""
+    sync = -1
+    try:
+        gc.disable()
+        child = _Child(plan, fds, sync_fd, hold)
+        sync = sync_fd
+        steps(child)
+    except StartFailed as failure:
+        _tell(sync, failure)
+    except BaseException as error:  # noqa: BLE001 - the shim must hear of it
+        _tell(sync, StartFailed("init", getattr(error, "errno", 0) or 0, f"{error}"))
+    finally:
+        os._exit(_FAILED)
+
+
+def _tell(sync_fd: int, failure: StartFailed) -> None:
+    try:
+        os.write(sync_fd, failure.encode())
+    except OSError:
+        return  # the shim is gone, and with it whoever wanted to know
+
+
+def _container_steps(child: _Child) -> None:
+    """Go from a bare fork to a container's program."""
+    plan = child.plan
+    _close_foreign(child)
+    _wait_for_parent(child)
+    _join_namespaces(child)
+    _become_session(plan)
+    root = Root(
+        plan["root"], child.fds["rootfs"], plan["cgroup"], userns="user" in plan["namespaces"]
+    )
+    child.root_fd = root.fd
+    _isolate_mounts(plan)
+    _look_up_user(child)
+    root.open_sources()
+    with Step("rootfs", "error preparing rootfs"):
+        root.attach()
+    root.mount_all()
+    root.make_devices()
+    if plan["process"]["make_cwd"]:
+        program.make_cwd(root.fd, plan["process"]["cwd"])
+    root.enter()
+    _open_streams(child)
+    root.finish()
+    _set_names(plan)
+    _set_labels(child)
+    _set_sysctls(child)
+    root.hide()
+    _run_program(child)
+
+
+def _exec_steps(child: _Child) -> None:
+    """Go from a bare fork to another program of a running container."""
+    _close_foreign(child)
+    _wait_for_parent(child)
+    with Step("join", "unable to join the container's namespaces"):
+        kinds = [kind for kind in child.plan["namespaces"] if kind != "pid"]
+        syscalls.setns(child.fds["target"], namespaces.flags_of(kinds))
+    _become_session(child.plan)
+    child.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    _look_up_user(child)
+    _open_streams(child)
+    _set_labels(child)
+    _run_program(child)
+
+
+def _close_foreign(child: _Child) -> None:
+    """Close what belongs to the shim: its control socket, its store, its ends of the pipes."""
+    kept = {0, 1, 2, child.sync.fileno(), child.hold}
+    wanted = ("rootfs", "target", *_JOINED, *_STREAMS)
+    kept |= {child.fds[name] for name in wanted if name in child.fds}
+    following = 0
+    for fd in sorted(kept):
+        if fd > following:
+            syscalls.close_range(following, fd - 1)
+        following = fd + 1
+    syscalls.close_range(following, -1)
+
+
+def _wait_for_parent(child: _Child) -> None:
+    if os.read(child.hold, 1) != b".":
+        os._exit(_FAILED)  # the shim has given up
+    os.close(child.hold)
+
+
+def _join_namespaces(child: _Child) -> None:
+    for name, kind in _JOINED.items():
+        if name in child.fds:
+            with Step("join", f"unable to join {kind} namespace"):
+                namespaces.join(child.fds[name], kind)
+    if "user" in child.plan["namespaces"] or "userns" in child.fds:
+        with Step("idmap", "unable to become root of the user namespace"):
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+    if "cgroup" in child.plan["namespaces"] and "cgroupns" not in child.fds:
+        with Step("namespaces", "unable to unshare cgroup namespace"):
+            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+
+
+def _become_session(plan: Plan) -> None:
+    os.setsid()
+    try:
+        syscalls.keyctl_join_session(plan["cgroup"].rpartition("/")[2])
+    except OSError:
+        return  # a kernel without keys has none to keep from the container
+
+
+def _isolate_mounts(plan: Plan) -> None:
+    """Stop mounts from travelling to the host; the wish of the plan may let them come in."""
+    propagation = plan["root"]["propagation"] or "rslave"
+    with Step("rootfs", "error preparing rootfs"):
+        mounts.propagate(propagation)
+
+
+def _look_up_user(child: _Child) -> None:
+    user = child.plan["process"]["user"]
+    try:
+        child.identity = resolve(child.root_fd, user["name"], user["groups"])
+    except LookupFailed as error:
+        raise StartFailed("user", 0, str(error)) from error
+
+
+def _open_streams(child: _Child) -> None:
+    """Put streams on 0, 1 and 2: those of the shim, or a terminal whose master goes to it."""
+    plan = child.plan
+    if not plan["tty"]:
+        with Step("streams", "error setting up standard streams"):
+            program.adopt_streams(child.fds)
+            program.localise_null()
+        return
+    with Step("console", "error setting up console"):
+        size = plan.get("rows") or 0, plan.get("cols") or 0
+        master, peer = console.open_console(child.root_fd, *size)
+        if plan["kind"] == "container":
+            console.show_console(child.root_fd, peer)
+        process.send_message(child.sync, b"console", [master])
+        console.take_over(peer)
+        process.close_all([master, peer])
+
+
+def _set_names(plan: Plan) -> None:
+    root = plan["root"]
+    with Step("hostname", "unable to set the host name"):
+        if root["hostname"]:
+            syscalls.sethostname(root["hostname"])
+        if root["domainname"]:
+            syscalls.setdomainname(root["domainname"])
+
+
+def _set_labels(child: _Child) -> None:
+    """Ask AppArmor or SELinux for a profile of the program to come."""
+    step = child.plan["process"]
+    if step["apparmor"]:
+        with Step("lsm", "unable to apply apparmor profile"):
+            try:
+                _write_proc(child, "thread-self/attr/apparmor/exec", f"exec {step['apparmor']}")
+            except FileNotFoundError:
+                _write_proc(child, "thread-self/attr/exec", f"exec {step['apparmor']}")
+    if step["selinux"]:
+        with Step("lsm", "unable to set selinux exec label"):
+            _write_proc(child, "thread-self/attr/exec", step["selinux"])
+
+
+def _set_sysctls(child: _Child) -> None:
+    for name, value in child.plan["root"]["sysctls"]:
+        with Step("sysctl", f"write sysctl key {name}"):
+            _write_proc(child, "sys/" + name.replace(".", "/"), value)
+
+
+def _write_proc(child: _Child, path: str, text: str) -> None:
+    """Write a file of procfs that nothing may stand in for (CVE-2019-19921, CVE-2025-52881)."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+    proc_fd = paths.open_in_root(child.root_fd, "/proc", flags)
+    try:
+        fd = paths.open_proc(path, os.O_WRONLY, proc_fd)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+    finally:
+        os.close(proc_fd)
+
+
+def _run_program(child: _Child) -> None:
+    """Take the user's rights, find the program, report, wait for the word, execute."""
+    plan = child.plan
+    step = plan["process"]
+    if step["no_new_privileges"]:
+        with Step("no_new_privs", "unable to set no_new_privs"):
+            syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    environment = program.environment_with_home(step, child.identity, child.root_fd)
+    with Step("streams", "error setting up standard streams"):
+        program.own_streams(child.identity.uid)
+        syscalls.close_range(3, -1, syscalls.CLOSE_RANGE_CLOEXEC)
+        os.close(child.root_fd)
+    # Without no_new_privs only CAP_SYS_ADMIN may load a filter: it stays until that is done.
+    filtered = plan.get("seccomp") is not None and not step["no_new_privileges"]
+    program.become(child.identity, step, filtered)
+    program.verify_cwd()
+    path = program.find_program(step["arguments"][0], environment)
+    program.reset_signals()
+    os.write(child.sync.fileno(), b"created")
+    if os.read(child.sync.fileno(), 16) != b"go":
+        os._exit(_FAILED)
+    program.execute(path, plan, environment)

@@ -1,0 +1,297 @@
+"""The container's file system: mounts, devices, pivot, what is hidden and what is read-only.
+
+The order is that of the OCI runtime specification. The root is hostile: every path below it is
+resolved by ``openat2`` in the root, sources of binds are opened before anything is attached, and
+mounts are attached by descriptor (CVE-2021-30465, CVE-2023-28642, CVE-2025-31133).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from runtime.container.failure import StartFailed, Step, reason
+from runtime.linux import cgroups, devices, mounts, paths, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runtime.container.plan_types import MountStep, NodeStep, RootStep
+
+_MAGIC = {"proc": syscalls.PROC_SUPER_MAGIC, "sysfs": syscalls.SYSFS_MAGIC}
+_HIDDEN_DIRECTORY = [("source", "tmpfs"), ("nr_inodes", "1"), ("size", "4k"), ("mode", "555")]
+_MISMATCH = (
+    "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host"
+    " path exists and is the expected type"
+)
+
+
+class Root:
+    """A container's root while it is being made; ``fd`` is the directory."""
+
+    __slots__ = ("_cgroup", "_sources", "_steps", "_userns", "fd", "plan")
+
+    def __init__(self, plan: RootStep, mount_fd: int, cgroup: str, userns: bool) -> None:
+        self.plan = plan
+        self.fd = mount_fd
+        self._cgroup = cgroup
+        self._userns = userns
+        self._steps = plan["mounts"]
+        self._sources: dict[int, int] = {}
+
+    def open_sources(self) -> None:
+        """Open every source of a bind as a detached copy, read-only already where asked."""
+        for index, step in enumerate(self._steps):
+            if step["kind"] == "bind":
+                with Step("mount", _sentence(step)):
+                    self._sources[index] = _open_source(step)
+
+    def attach(self) -> None:
+        """Put the root on top of the host's root, in this mount namespace alone."""
+        host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Nothing that is mounted from here on may travel to the host.
+            syscalls.mount("", "/", "", syscalls.MS_PRIVATE)
+            mounts.attach(self.fd, host)
+        finally:
+            os.close(host)
+
+    def mount_all(self) -> None:
+        """Carry out the mounts in the order of the plan."""
+        for index, step in enumerate(self._steps):
+            try:
+                if step["kind"] == "bind":
+                    self._bind(step, self._sources[index])
+                elif step["kind"] == "cgroup1":
+                    self._mount_hierarchies(step)
+                else:
+                    self._mount_new(step)
+            except NotADirectoryError as error:
+                text = f"{_sentence(step)}: not a directory: {_MISMATCH}"
+                raise StartFailed("mount", errno.ENOTDIR, text) from error
+            except OSError as error:
+                text = f"{_sentence(step)}: {reason(error)}"
+                raise StartFailed("mount", error.errno or 0, text) from error
+
+    def _bind(self, step: MountStep, source_fd: int) -> None:
+        try:
+            if paths.is_directory(source_fd):
+                target_fd = paths.make_directories(self.fd, step["destination"])
+            else:
+                target_fd = paths.make_file(self.fd, step["destination"])
+            self._attach(source_fd, target_fd)
+        finally:
+            os.close(source_fd)
+
+    def _mount_new(self, step: MountStep) -> None:
+        fstype = step["fstype"]
+        pairs = step["pairs"]
+        target_fd = self._ordinary(step) if fstype in _MAGIC else self._directory(step)
+        if fstype == "tmpfs" and not any(key == "mode" for key, _ in pairs):
+            mode = stat.S_IMODE(os.fstat(target_fd).st_mode)
+            pairs = [*pairs, ("mode", f"{mode:o}")]
+        mount_fd = _create(fstype, pairs, step["attributes"][0])
+        try:
+            if fstype in _MAGIC and not mounts.mounted_root_is(mount_fd, _MAGIC[fstype]):
+                raise OSError(errno.EPERM, "not the root of the file system", step["destination"])
+            self._attach(mount_fd, target_fd)
+            if step["propagation"]:
+                mounts.set_propagation(mount_fd, step["propagation"])
+        finally:
+            os.close(mount_fd)
+
+    def _directory(self, step: MountStep) -> int:
+        """Open a mount point; a tmpfs on a new directory is open to all, as ``/tmp`` is."""
+        new_mode = 0o1777 if step["fstype"] == "tmpfs" else 0o755
+        try:
+            return paths.open_in_root(self.fd, step["destination"], os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            target_fd = paths.make_directories(self.fd, step["destination"])
+            if new_mode != 0o755:
+                os.chmod(f"/proc/self/fd/{target_fd}", new_mode)
+            return target_fd
+
+    def _ordinary(self, step: MountStep) -> int:
+        """Open the mount point of procfs or sysfs, which may not be reached by any link."""
+        name = step["destination"]
+        os.close(self._directory(step))
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_SYMLINKS
+        try:
+            return syscalls.openat2(self.fd, name, os.O_PATH | os.O_DIRECTORY, resolve=resolve)
+        except OSError as error:
+            text = f'filesystem "{step["fstype"]}" must be mounted on ordinary directory'
+            raise OSError(error.errno, text, name) from error
+
+    @staticmethod
+    def _attach(mount_fd: int, target_fd: int) -> None:
+        try:
+            where = os.readlink(f"/proc/self/fd/{target_fd}")
+            if not where.startswith("/"):
+                raise OSError(errno.EXDEV, "the mount point was moved out of the root", where)
+            mounts.attach(mount_fd, target_fd)
+        finally:
+            os.close(target_fd)
+
+    def _mount_hierarchies(self, step: MountStep) -> None:
+        """Show each v1 hierarchy from the container's own cgroup on (OCI: type ``cgroup``)."""
+        base_fd = paths.make_directories(self.fd, step["destination"])
+        base = _create(
+            "tmpfs", [("source", "tmpfs"), ("mode", "755")], step["attributes"][0] & ~_READ_ONLY
+        )
+        try:
+            self._attach(base, base_fd)
+            hierarchies = cgroups.host_layout().mounts
+            for point in dict.fromkeys(hierarchies.values()):
+                self._show_hierarchy(base, os.path.basename(point), point, step)
+            for name, point in hierarchies.items():
+                if name not in {os.path.basename(point), "systemd"}:
+                    os.symlink(os.path.basename(point), f"/proc/self/fd/{base}/{name}")
+        finally:
+            os.close(base)
+
+    def _show_hierarchy(self, base: int, name: str, point: str, step: MountStep) -> None:
+        os.mkdir(f"/proc/self/fd/{base}/{name}", 0o755)
+        copy = mounts.clone_tree(point + self._cgroup)
+        try:
+            mounts.set_attributes(copy, *step["attributes"])
+            self._attach(copy, paths.open_in_root(base, name, os.O_PATH | os.O_DIRECTORY))
+        finally:
+            os.close(copy)
+
+    def make_devices(self) -> None:
+        """Make device nodes and the links below /dev."""
+        if not self.plan["make_dev"]:
+            return
+        with Step("devices", "error creating device nodes"):
+            for step in self.plan["nodes"]:
+                make = devices.bind_node if self._userns else devices.make_node
+                make(self.fd, _node(step))
+        with Step("devices", "error creating default symlinks in /dev"):
+            dev_fd = paths.open_in_root(self.fd, "/dev", os.O_PATH | os.O_DIRECTORY)
+            for name, target in devices.LINKS:
+                devices.make_link(dev_fd, name, target)
+            if os.path.exists("/proc/kcore"):
+                devices.make_link(dev_fd, "core", "/proc/kcore")
+            _replace_link(dev_fd, "ptmx", "pts/ptmx")
+            os.close(dev_fd)
+
+    def enter(self) -> None:
+        """Pivot: from here on ``/`` is the container's."""
+        with Step("pivot", "error jailing process inside rootfs"):
+            mounts.pivot(self.fd)
+            if self.plan["propagation"]:
+                mounts.propagate(self.plan["propagation"])
+
+    def finish(self) -> None:
+        """Make read-only what had to be written to until now."""
+        for step in self._steps:
+            if step.get("late_readonly"):
+                with Step("readonly", f'error remounting "{step["destination"]}" readonly'):
+                    _make_readonly(self.fd, step["destination"])
+        if self.plan["readonly"]:
+            with Step("readonly", "error setting rootfs as readonly"):
+                _make_readonly(self.fd, "/")
+
+    def hide(self) -> None:
+        """Make paths read-only, then cover paths; a missing one is skipped."""
+        for path in self.plan["protected"]:
+            with Step("readonly-path", f"error setting {path} as read-only path"):
+                mounts.protect(self.fd, path)
+        if self.plan["masked"]:
+            with Step("masked-path", "error masking paths"):
+                self._mask_all()
+
+    def _mask_all(self) -> None:
+        null_fd = devices.open_null(self.fd)
+        empty_fd = -1
+        try:
+            for path in self.plan["masked"]:
+                target_fd = _open_existing(self.fd, path)
+                if target_fd < 0:
+                    continue
+                if not paths.is_directory(target_fd):
+                    cover_fd = mounts.clone_tree("", null_fd)
+                elif empty_fd < 0:
+                    cover_fd = empty_fd = mounts.create("tmpfs", _HIDDEN_DIRECTORY, _READ_ONLY)
+                else:
+                    cover_fd = mounts.clone_tree("", empty_fd)
+                self._attach(cover_fd, target_fd)
+                if cover_fd != empty_fd:
+                    os.close(cover_fd)
+        finally:
+            os.close(null_fd)
+            if empty_fd >= 0:
+                os.close(empty_fd)
+
+
+_READ_ONLY = syscalls.MOUNT_ATTR_RDONLY
+
+
+def _sentence(step: MountStep) -> str:
+    source = step["source"] or step["fstype"]
+    return f'error mounting "{source}" to rootfs at "{step["destination"]}"'
+
+
+def _open_source(step: MountStep) -> int:
+    """Return a detached copy of a bind's source, with its attributes and propagation."""
+    subpath = step.get("subpath")
+    if subpath:
+        base = os.open(step["source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            inside = paths.open_in_root(base, subpath, os.O_PATH)
+        finally:
+            os.close(base)
+        copy = mounts.clone_tree("", inside, step["recursive"])
+        os.close(inside)
+    else:
+        copy = mounts.clone_tree(step["source"], recursive=step["recursive"])
+    try:
+        mounts.set_attributes(copy, *step["attributes"])
+        mounts.set_attributes(copy, *step["tree"], recursive=True)
+        mounts.set_propagation(copy, step["propagation"] or "rprivate")
+    except OSError:
+        os.close(copy)
+        raise
+    return copy
+
+
+def _create(fstype: str, pairs: list[tuple[str, str]], attributes: int) -> int:
+    """Make a file system; a devpts whose group is not mapped here is made without it."""
+    try:
+        return mounts.create(fstype, pairs, attributes)
+    except OSError as error:
+        if fstype != "devpts" or error.errno != errno.EINVAL:
+            raise
+        return mounts.create(fstype, [pair for pair in pairs if pair[0] != "gid"], attributes)
+
+
+def _node(step: NodeStep) -> devices.Node:
+    node = devices.Node(step["path"], step["kind"], (step["major"], step["minor"]), step["mode"])
+    node.uid, node.gid = step["uid"], step["gid"]
+    return node
+
+
+def _replace_link(dir_fd: int, name: str, target: str) -> None:
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+    devices.make_link(dir_fd, name, target)
+
+
+def _make_readonly(root_fd: int, path: str) -> None:
+    fd = paths.open_in_root(root_fd, path, os.O_PATH)
+    try:
+        mounts.set_attributes(fd, _READ_ONLY, 0)
+    finally:
+        os.close(fd)
+
+
+def _open_existing(root_fd: int, path: str) -> int:
+    try:
+        return paths.open_in_root(root_fd, path, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
