@@ -339,3 +339,8 @@ def inotify_add_watch(fd: int, path: str, mask: int) -> int:
 def inotify_rm_watch(fd: int, watch: int) -> None:
     """End a watch."""
     _check(int(_libc.inotify_rm_watch(ctypes.c_int(fd), ctypes.c_int(watch))), f"watch {watch}")
+
+
+def syncfs(fd: int) -> None:
+    """Write everything of the file system that a descriptor is on to its disk."""
+    _check(int(_libc.syncfs(ctypes.c_int(fd))), f"fd {fd}")

@@ -1,0 +1,319 @@
+"""Committed layers on disk: ``<root>/snapshots/<64 hex of the chain id>/``.
+
+Each has ``diff`` (the tree, in overlayfs's form), ``recipe`` (how to make its tar again) and
+``layer.json``. A layer is made beside, in ``tmp-*``, and renamed when it is whole: what has a chain
+id's name is complete. Everything here blocks, but for look-ups.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from runtime.errors import EngineError, NotFound
+from runtime.image.layers import UnpackRules, unpack
+from runtime.image.manifest import chain_id
+from runtime.image.recipe import RecipeWriter, replay
+from runtime.image.tree_tar import TreeRules, tree_pieces
+from runtime.linux import syscalls, trees
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from runtime.image.compression import Source
+
+_DIFF, _RECIPE, _RECORD, _TEMPORARY, _INIT = "diff", "recipe", "layer.json", "tmp-", "init-"
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedLayer:
+    """A layer: digest of its tar, its chain id, its parent's, its unpacked bytes."""
+
+    diff_id: str
+    chain_id: str
+    parent: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLayer:
+    """A layer that is unpacked but not yet on a parent; publish or discard it."""
+
+    directory: str
+    diff_id: str
+    size: int
+
+
+class LayerStore:
+    """The committed layers of one engine."""
+
+    def __init__(self, data_root: str) -> None:
+        self._root = os.path.join(data_root, "snapshots")
+        self.empty = os.path.join(self._root, "empty")
+        os.makedirs(self.empty, mode=0o755, exist_ok=True)
+        os.chmod(self._root, 0o700)
+        self._layers: dict[str, CommittedLayer] = {}
+        self._operations = 0
+        self._fresh: set[str] = set()
+        for name in os.listdir(self._root):
+            self._read_record(name)
+
+    def _read_record(self, name: str) -> None:
+        if len(name) != 64:
+            return
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            with open(os.path.join(self._root, name, _RECORD), encoding="utf-8") as file:
+                layer = CommittedLayer(**json.load(file))
+            self._layers[layer.chain_id] = layer
+
+    # Look-up ---------------------------------------------------------------------------------
+
+    def get(self, chain: str) -> CommittedLayer | None:
+        """Return a layer, or None."""
+        return self._layers.get(chain)
+
+    def all(self) -> list[CommittedLayer]:
+        """Return every layer."""
+        return list(self._layers.values())
+
+    def with_diff_id(self, diff_id: str) -> CommittedLayer | None:
+        """Return some layer whose tar has this digest, on whatever parent."""
+        return next((layer for layer in self._layers.values() if layer.diff_id == diff_id), None)
+
+    def require(self, chains: Sequence[str]) -> None:
+        """Check that layers are present.
+
+        Raises:
+            NotFound: one is not.
+        """
+        for chain in chains:
+            if chain not in self._layers:
+                raise NotFound(f"layer {chain} does not exist")
+            self._keep(chain)
+
+    def paths(self, chains: Sequence[str]) -> list[str]:
+        """Return the directories of layers for an overlay, the topmost first."""
+        return [os.path.join(self._directory(chain), _DIFF) for chain in reversed(chains)]
+
+    def top(self, chains: Sequence[str]) -> str:
+        """Return the directory that holds the topmost layer."""
+        return self._directory(chains[-1]) if chains else self.empty
+
+    def init_path(self, chains: Sequence[str]) -> str:
+        """Return where the init layer of an image is or would be."""
+        return os.path.join(self._init_directory(chains[-1] if chains else "scratch"), _DIFF)
+
+    def size(self, chains: Sequence[str]) -> int:
+        """Return the unpacked bytes of layers together."""
+        return sum(self._layers[chain].size for chain in chains if chain in self._layers)
+
+    def _directory(self, chain: str) -> str:
+        return os.path.join(self._root, chain.removeprefix("sha256:"))
+
+    def _init_directory(self, chain: str) -> str:
+        return os.path.join(self._root, _INIT + chain.removeprefix("sha256:"))
+
+    # Garbage ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def operation(self) -> Iterator[None]:
+        """Keep every layer that is used or made inside the block from being collected."""
+        self._operations += 1
+        try:
+            yield
+        finally:
+            self._operations -= 1
+            if not self._operations:
+                self._fresh.clear()
+
+    def _keep(self, chain: str) -> None:
+        if self._operations:
+            self._fresh.add(chain)
+
+    def garbage(self, needed: set[str]) -> list[CommittedLayer]:
+        """Return the layers that neither `needed` nor a running operation names, children first."""
+        kept = needed | self._fresh
+        for chain in list(kept):
+            layer = self._layers.get(chain)
+            while layer is not None and layer.parent is not None:
+                kept.add(layer.parent)
+                layer = self._layers.get(layer.parent)
+        unneeded = [layer for layer in self._layers.values() if layer.chain_id not in kept]
+        return sorted(unneeded, key=self._depth, reverse=True)
+
+    def _depth(self, layer: CommittedLayer) -> int:
+        depth, parent = 0, layer.parent
+        while parent is not None and parent in self._layers:
+            depth, parent = depth + 1, self._layers[parent].parent
+        return depth
+
+    def forget(self, chain: str) -> None:
+        """Take a layer out of the look-up; its files go with `remove_now`."""
+        self._layers.pop(chain, None)
+
+    def remove_now(self, chain: str) -> None:
+        """Remove the files of a layer that was forgotten."""
+        for directory in (self._directory(chain), self._init_directory(chain)):
+            doomed = os.path.join(self._root, _TEMPORARY + secrets.token_hex(8))
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(directory, doomed)
+                trees.remove_tree(doomed)
+
+    def recover(self) -> None:
+        """Remove what an earlier engine left half made."""
+        for name in os.listdir(self._root):
+            chain = "sha256:" + name
+            if name.startswith(_TEMPORARY) or (len(name) == 64 and chain not in self._layers):
+                trees.remove_tree(os.path.join(self._root, name))
+            elif name.startswith(_INIT):
+                top = "sha256:" + name.removeprefix(_INIT)
+                if top not in self._layers and top != "sha256:scratch":
+                    trees.remove_tree(os.path.join(self._root, name))
+
+    # Making ----------------------------------------------------------------------------------
+
+    def workspace_now(self) -> str:
+        """Make a directory with an empty ``diff`` and ``work``; stage or remove it."""
+        directory = os.path.join(self._root, _TEMPORARY + secrets.token_hex(8))
+        for name in (_DIFF, "work"):
+            os.makedirs(os.path.join(directory, name), mode=0o755)
+        return directory
+
+    def stage_now(
+        self, source: Source, on_bytes: Callable[[int], None] | None = None
+    ) -> StagedLayer:
+        """Unpack the plain tar of a layer.
+
+        Raises:
+            BadArchive: the tar is broken or hostile; nothing is left behind.
+        """
+        directory = self.workspace_now()
+        hashed = _Hashed(source)
+        try:
+            with open(os.path.join(directory, _RECIPE), "xb") as file:
+                recipe = RecipeWriter(file)
+                root_fd = os.open(os.path.join(directory, _DIFF), os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    size = unpack(hashed, root_fd, UnpackRules(whiteouts=True), recipe, on_bytes)
+                finally:
+                    os.close(root_fd)
+                recipe.close()
+        except BaseException:
+            trees.remove_tree(directory)
+            raise
+        return StagedLayer(directory, "sha256:" + hashed.hexdigest(), size)
+
+    def stage_tree_now(self, directory: str) -> StagedLayer:
+        """Make a layer of a workspace whose ``diff`` has been filled; nothing is copied."""
+        digest = hashlib.sha256()
+        upper = os.path.join(directory, _DIFF)
+        root_fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with open(os.path.join(directory, _RECIPE), "xb") as file:
+                recipe = RecipeWriter(file)
+                for piece in tree_pieces(root_fd, TreeRules(layer=True)):
+                    if isinstance(piece, bytes):
+                        recipe.raw(piece)
+                        digest.update(piece)
+                        continue
+                    recipe.content(piece.path, piece.size)
+                    for data in piece.chunks():
+                        digest.update(data)
+                recipe.close()
+        finally:
+            os.close(root_fd)
+        return StagedLayer(directory, "sha256:" + digest.hexdigest(), trees.tree_size(upper))
+
+    def publish_now(self, staged: StagedLayer, parent: str | None) -> CommittedLayer:
+        """Give a staged layer its place on a parent; one that is there already stays."""
+        chain = chain_id(parent, staged.diff_id)
+        self._keep(chain)
+        present = self._layers.get(chain)
+        if present is not None:
+            self.discard_now(staged)
+            return present
+        layer = CommittedLayer(staged.diff_id, chain, parent, staged.size)
+        with open(os.path.join(staged.directory, _RECORD), "x", encoding="utf-8") as file:
+            json.dump(asdict(layer), file)
+        trees.remove_tree(os.path.join(staged.directory, "work"))
+        target = self._directory(chain)
+        try:
+            os.rename(staged.directory, target)
+        except OSError as error:
+            self.discard_now(staged)
+            if not os.path.isdir(target):
+                raise EngineError(f"cannot store layer {chain}: {error}") from error
+        self._layers[chain] = layer
+        return layer
+
+    def discard_now(self, staged: StagedLayer) -> None:
+        """Remove a staged layer."""
+        trees.remove_tree(staged.directory)
+
+    def add_now(self, chunks: Iterable[bytes], parent: str | None) -> CommittedLayer:
+        """Unpack a layer's tar, given in pieces, onto a parent."""
+        return self.publish_now(self.stage_now(ChunkSource(chunks)), parent)
+
+    def sync_now(self) -> None:
+        """Wait until the layers are on disk: before an image that needs them is recorded."""
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.syncfs(fd)
+        finally:
+            os.close(fd)
+
+    def tar_now(self, chain: str) -> Iterator[bytes]:
+        """Yield the tar of a layer, byte for byte as it was.
+
+        Raises:
+            EngineError: at its end, when the files of the layer are not what they were.
+        """
+        layer = self._layers.get(chain)
+        if layer is None:
+            raise NotFound(f"layer {chain} does not exist")
+        directory = self._directory(chain)
+        digest = hashlib.sha256()
+        for data in replay(os.path.join(directory, _RECIPE), os.path.join(directory, _DIFF)):
+            digest.update(data)
+            yield data
+        if "sha256:" + digest.hexdigest() != layer.diff_id:
+            raise EngineError(f"layer {chain} is damaged on disk")
+
+
+class _Hashed:
+    """A source that computes the digest of what is read."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._source.read(size)
+        self._digest.update(data)
+        return data
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+class ChunkSource:
+    """A source made of pieces."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._pending = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes."""
+        while not self._pending:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._pending = chunk
+        data, self._pending = self._pending[:size], self._pending[size:]
+        return data
