@@ -21,11 +21,11 @@ class LookupFailed(Exception):
 
 
 class Identity:
-    """Numeric ids of a process and the home directory of its user ("" when unknown)."""
+    """Numeric ids of a process and the home directory of its user."""
 
     __slots__ = ("gid", "groups", "home", "uid")
 
-    def __init__(self, uid: int, gid: int, groups: list[int], home: str = "") -> None:
+    def __init__(self, uid: int, gid: int, groups: list[int], home: str = "/") -> None:
         self.uid = uid
         self.gid = gid
         self.groups = groups
@@ -74,6 +74,7 @@ def resolve(root_fd: int, name: str, extra_groups: list[str]) -> Identity:
     identity.groups += [_resolve_group(word, groups) for word in extra_groups]
     # The primary group is listed too, as Docker does it.
     identity.groups = list(dict.fromkeys([identity.gid, *identity.groups]))
+    identity.home = _home(users, identity.uid)
     return identity
 
 
@@ -93,8 +94,7 @@ def _resolve_user(user: str, users: list[list[str]]) -> tuple[Identity, str]:
 
 
 def _identity_of(line: list[str]) -> Identity:
-    home = line[5] if len(line) > 5 else ""
-    return Identity(_number(line[2]), _number(line[3]), [], home)
+    return Identity(_number(line[2]), _number(line[3]), [])
 
 
 def _resolve_group(group: str, groups: list[list[str]]) -> int:
@@ -115,7 +115,11 @@ def _number(text: str) -> int:
 
 def home_of(root_fd: int, uid: int) -> str:
     """Return the home directory that the container's ``passwd`` gives a user id, else ``/``."""
-    for line in read_inside(root_fd, "/etc/passwd"):
+    return _home(read_inside(root_fd, "/etc/passwd"), uid)
+
+
+def _home(users: list[list[str]], uid: int) -> str:
+    for line in users:
         if len(line) > 5 and line[2] == str(uid):
             return line[5] or "/"
     return "/"

@@ -56,8 +56,6 @@ def spawn_container(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int,
         StartFailed: What is done from outside did not work; nothing is left behind.
     """
     cgroup = Cgroup(plan["cgroup"])
-    with Step("cgroup", "unable to apply cgroup configuration"):
-        cgroup.create(plan["resources"])
     try:
         return _spawn(plan, fds, sync_fd, cgroup)
     except BaseException:
@@ -92,13 +90,15 @@ def _spawn(plan: Plan, fds: dict[str, int], sync_fd: int, cgroup: Cgroup) -> tup
     hold, release = os.pipe2(os.O_CLOEXEC)
     cgroup_fd = -1
     try:
-        with Step("clone", "unable to start init"):
+        if cgroup.takes_births:
+            _create_cgroup(plan, cgroup)
             cgroup_fd = cgroup.open()
+        with Step("clone", "unable to start init"):
             pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
         if pid == 0:
             _child(steps, plan, fds, sync_fd, hold)
         try:
-            _prepare_from_outside(plan, pid, cgroup, joined=cgroup_fd >= 0)
+            _prepare_from_outside(plan, pid, cgroup)
             os.write(release, b".")
         except BaseException:
             _give_up(pid, pidfd)
@@ -114,13 +114,23 @@ def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
     return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
 
 
-def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup, joined: bool) -> None:
-    """Write what the child may not: id maps, its cgroup, limits that need privileges."""
+def _create_cgroup(plan: Plan, cgroup: Cgroup) -> None:
+    if plan["kind"] == "container":
+        with Step("cgroup", "unable to apply cgroup configuration"):
+            cgroup.create(plan["resources"])
+
+
+def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
+    """Write what the child may not: id maps, its cgroup, limits that need privileges.
+
+    The child makes its mounts meanwhile; the cgroup's limits are there before it joins.
+    """
     ranges = plan.get("id_ranges")
     if ranges:
         with Step("idmap", "unable to write id maps"):
             namespaces.write_id_maps(pid, ranges["uids"], ranges["gids"])
-    if not joined:
+    if not cgroup.takes_births:
+        _create_cgroup(plan, cgroup)
         with Step("cgroup", "unable to apply cgroup configuration"):
             cgroup.join(pid)
     step = plan["process"]
@@ -168,7 +178,7 @@ def _remove_quietly(cgroup: Cgroup) -> None:
 class _Child:
     """What the steps hand on to each other."""
 
-    __slots__ = ("console", "fds", "hold", "identity", "plan", "root_fd", "sync")
+    __slots__ = ("fds", "hold", "identity", "in_cgroup", "plan", "root_fd", "sync")
 
     def __init__(self, plan: Plan, fds: dict[str, int], sync_fd: int, hold: int) -> None:
         self.plan = plan
@@ -176,7 +186,7 @@ class _Child:
         self.hold = hold
         self.sync = _socket.socket(fileno=sync_fd)
         self.root_fd = -1
-        self.console = -1
+        self.in_cgroup = False
         self.identity = Identity(0, 0, [])
 
 
@@ -209,7 +219,8 @@ def _container_steps(child: _Child) -> None:
     """Go from a bare fork to a container's program."""
     plan = child.plan
     _close_foreign(child)
-    _wait_for_parent(child)
+    if plan["id_ranges"]:
+        _wait_for_parent(child)
     _join_namespaces(child)
     _become_session(plan)
     root = Root(
@@ -221,7 +232,8 @@ def _container_steps(child: _Child) -> None:
     root.open_sources()
     with Step("rootfs", "error preparing rootfs"):
         root.attach()
-    root.mount_all()
+    root.mount_all(lambda: _enter_cgroup(child))
+    _enter_cgroup(child)
     root.make_devices()
     if plan["process"]["make_cwd"]:
         program.make_cwd(root.fd, plan["process"]["cwd"])
@@ -264,9 +276,22 @@ def _close_foreign(child: _Child) -> None:
 
 
 def _wait_for_parent(child: _Child) -> None:
-    if os.read(child.hold, 1) != b".":
-        os._exit(_FAILED)  # the shim has given up
-    os.close(child.hold)
+    if child.hold >= 0:
+        if os.read(child.hold, 1) != b".":
+            os._exit(_FAILED)  # the shim has given up
+        os.close(child.hold)
+        child.hold = -1
+
+
+def _enter_cgroup(child: _Child) -> None:
+    """Wait until the shim has moved us into our cgroup, and make it the top of what we see."""
+    if child.in_cgroup:
+        return
+    _wait_for_parent(child)
+    if "cgroup" in child.plan["namespaces"] and "cgroupns" not in child.fds:
+        with Step("namespaces", "unable to unshare cgroup namespace"):
+            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+    child.in_cgroup = True
 
 
 def _join_namespaces(child: _Child) -> None:
@@ -278,9 +303,6 @@ def _join_namespaces(child: _Child) -> None:
         with Step("idmap", "unable to become root of the user namespace"):
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
-    if "cgroup" in child.plan["namespaces"] and "cgroupns" not in child.fds:
-        with Step("namespaces", "unable to unshare cgroup namespace"):
-            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
 
 
 def _become_session(plan: Plan) -> None:
@@ -374,7 +396,7 @@ def _run_program(child: _Child) -> None:
     if step["no_new_privileges"]:
         with Step("no_new_privs", "unable to set no_new_privs"):
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    environment = program.environment_with_home(step, child.identity, child.root_fd)
+    environment = program.environment_with_home(plan, child.identity, child.root_fd)
     with Step("streams", "error setting up standard streams"):
         program.own_streams(child.identity.uid)
         syscalls.close_range(3, -1, syscalls.CLOSE_RANGE_CLOEXEC)

@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.container.plan_types import CapabilitySets, Plan, ProcessStep
 
-_LAST_SIGNAL = 64
+_STANDARD_SIGNALS = range(1, 32)
+_AROUND_PASSWD = {"/etc", "/etc/passwd"}
 _CANNOT_EXECUTE = 255
 
 
@@ -199,19 +200,42 @@ def _not_executable(name: str, error: OSError) -> StartFailed:
     return StartFailed("lookup", number, f'exec: "{name}": stat {name}: {reason(error)}')
 
 
+def _ignored_signals() -> list[int]:
+    """Return the signals that this process ignores, whoever told it so."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("SigIgn:"):
+                bits = int(line.split()[1], 16)
+                return [number for number in range(1, 65) if bits >> number - 1 & 1]
+    return []
+
+
+# What was ignored before we were loaded stays so in every child; the shim adds standard ones only.
+_SUSPECTS = sorted({*_STANDARD_SIGNALS, *_ignored_signals()})
+
+
 def reset_signals() -> None:
-    """Give every signal its default action and block none: programs rely on it."""
-    for number in range(1, _LAST_SIGNAL + 1):
+    """Give every signal its default action and block none: programs rely on it.
+
+    A handler goes by itself when the program is loaded, an ignored signal would stay ignored.
+    """
+    for number in _SUSPECTS:
         syscalls.signal_disposition(number, ignore=False)
     syscalls.block_signals(())
 
 
-def environment_with_home(step: ProcessStep, identity: Identity, root_fd: int) -> dict[str, str]:
-    """Return the environment; HOME, if unset or empty, is the user's."""
-    environment = step["environment"]
-    if not environment.get("HOME"):
-        environment = {**environment, "HOME": home_of(root_fd, identity.uid)}
-    return environment
+def environment_with_home(plan: Plan, identity: Identity, root_fd: int) -> dict[str, str]:
+    """Return the environment; HOME, if unset or empty, is the user's.
+
+    The user was looked up before the mounts were made: one of them may bring another ``passwd``.
+    """
+    environment = plan["process"]["environment"]
+    if environment.get("HOME"):
+        return environment
+    home = identity.home
+    if any(step["destination"] in _AROUND_PASSWD for step in plan["root"]["mounts"]):
+        home = home_of(root_fd, identity.uid)
+    return {**environment, "HOME": home}
 
 
 def execute(path: str, plan: Plan, environment: dict[str, str]) -> None:
@@ -224,7 +248,8 @@ def execute(path: str, plan: Plan, environment: dict[str, str]) -> None:
         program = plan.get("seccomp")
         if program is not None:
             seccomp.load(program, plan.get("seccomp_flags", 0))
-        _apply(step["capabilities"], 0)
+        if program is not None and not step["no_new_privileges"]:
+            _apply(step["capabilities"], 0)
         if step["capabilities"]["ambient"]:
             capabilities.raise_ambient(step["capabilities"]["ambient"])
         os.execve(path, step["arguments"], environment)  # noqa: S606

@@ -16,8 +16,11 @@ from runtime.linux import cgroups, devices, mounts, paths, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.container.plan_types import MountStep, NodeStep, RootStep
 
+_CGROUP_TYPES = {"cgroup", "cgroup2"}
 _MAGIC = {"proc": syscalls.PROC_SUPER_MAGIC, "sysfs": syscalls.SYSFS_MAGIC}
 _HIDDEN_DIRECTORY = [("source", "tmpfs"), ("nr_inodes", "1"), ("size", "4k"), ("mode", "555")]
 _MISMATCH = (
@@ -56,9 +59,15 @@ class Root:
         finally:
             os.close(host)
 
-    def mount_all(self) -> None:
-        """Carry out the mounts in the order of the plan."""
+    def mount_all(self, wait_for_cgroup: Callable[[], None]) -> None:
+        """Carry out the mounts in the order of the plan.
+
+        Args:
+            wait_for_cgroup: Called before the first mount that shows the container's cgroup.
+        """
         for index, step in enumerate(self._steps):
+            if step["fstype"] in _CGROUP_TYPES:
+                wait_for_cgroup()
             try:
                 if step["kind"] == "bind":
                     self._bind(step, self._sources[index])
@@ -178,7 +187,7 @@ class Root:
     def enter(self) -> None:
         """Pivot: from here on ``/`` is the container's."""
         with Step("pivot", "error jailing process inside rootfs"):
-            mounts.pivot(self.fd)
+            mounts.pivot(self.fd, isolated="shared" not in self.plan["propagation"])
             if self.plan["propagation"]:
                 mounts.propagate(self.plan["propagation"])
 

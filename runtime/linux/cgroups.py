@@ -102,10 +102,13 @@ class Cgroup:
         """Move a process in; 0 is the caller."""
         self._cgroup.join(pid)
 
+    @property
+    def takes_births(self) -> bool:
+        """Tell whether a process can be born inside (CLONE_INTO_CGROUP) instead of joining."""
+        return self.layout.version == 2
+
     def open(self) -> int:
-        """Return a descriptor for CLONE_INTO_CGROUP, or -1 when processes have to be moved."""
-        if self.layout.version == 1:
-            return -1
+        """Return a descriptor for CLONE_INTO_CGROUP."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         return os.open(self._cgroup.directory(""), flags)
 

@@ -182,19 +182,24 @@ def attach(mount_fd: int, target_fd: int) -> None:
     syscalls.move_mount(mount_fd, "", target_fd, "")
 
 
-def pivot(root_fd: int) -> None:
+def pivot(root_fd: int, isolated: bool = False) -> None:
     """Make an attached mount the root of this mount namespace and detach everything else.
 
     The old root is stacked below the new one for a moment, so that no directory inside the new root
     is needed (``pivot_root(".", ".")``, man page pivot_root(2)).
+
+    Args:
+        root_fd: The mount.
+        isolated: Whether the old root is a slave or private already: what is unmounted here must
+            not be unmounted on the host.
     """
     old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fchdir(root_fd)
         syscalls.pivot_root(".", ".")
         os.fchdir(old)
-        # What is unmounted here must not be unmounted on the host.
-        syscalls.mount("", ".", "", syscalls.MS_SLAVE | syscalls.MS_REC)
+        if not isolated:
+            syscalls.mount("", ".", "", syscalls.MS_SLAVE | syscalls.MS_REC)
         syscalls.umount(".", syscalls.MNT_DETACH)
         os.chdir("/")
     finally:
