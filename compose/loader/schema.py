@@ -34,9 +34,8 @@ _NAMES = {
     "number": "a number",
 }
 
-_DURATIONS = frozenset(
-    "interval timeout start_period start_interval stop_grace_period delay window monitor".split()
-)
+_TIMES = ("interval", "timeout", "start_period", "start_interval", "stop_grace_period")
+_DURATIONS = frozenset((*_TIMES, "delay", "window", "monitor"))
 
 
 def check(tree: Map, file: str) -> None:
