@@ -1,8 +1,8 @@
 """Names of containers: who is called what, as seen from each container. Pure.
 
-Rules (Docker's embedded DNS): a container is known by its name, aliases and short id, on the networks
-that the asker is on too; ``name.network`` names the network as well; case does not matter. The
-networks are searched in the asker's order, the first that knows the name answers with all its
+Rules (Docker's embedded DNS): a container is known by its name, aliases and short id, on the
+networks that the asker is on too; ``name.network`` names the network as well; case does not matter.
+The networks are searched in the asker's order, the first that knows the name answers with all its
 addresses, rotated so that callers spread over them.
 """
 

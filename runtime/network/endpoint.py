@@ -1,0 +1,130 @@
+"""One container on one network: a veth pair from the bridge into the container's namespace.
+
+Source: veth(4), Docker's bridge driver. Kernel work for the network thread, done while it is in the
+container's namespace; the host's end is made through a socket of the host's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.network import fast_netlink as netlink
+from runtime.network.bridge import write_sysctl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from runtime.network.allocation import Endpoint
+
+OPTION_SYSCTLS = "com.docker.network.endpoint.sysctls"
+
+
+class Port(NamedTuple):
+    """What the endpoint's bridge port is like."""
+
+    bridge: int
+    mtu: int
+    isolated: bool
+
+
+def attach(
+    host: netlink.RouteSocket,
+    inside: netlink.RouteSocket,
+    netns: int,
+    endpoint: Endpoint,
+    port: Port,
+) -> int:
+    """Make the pair, give the inner end its addresses and bring it up; returns its index."""
+    veth = netlink.Veth(
+        endpoint.host_interface,
+        endpoint.interface,
+        bytes.fromhex(endpoint.mac.replace(":", "")),
+        netns,
+        port.bridge,
+        port.mtu,
+        0,
+    )
+    host.execute(
+        [
+            netlink.veth_add(veth),
+            netlink.bridge_port(veth.name, hairpin=True, isolated=port.isolated),
+        ]
+    )
+    name = endpoint.interface
+    index = netlink.index_of(name)
+    if index is None:
+        raise netlink.NetlinkError(19, f"find {name} in the namespace")
+    _set_sysctls(endpoint)
+    requests = [
+        netlink.address_add(index, address, prefix)
+        for address, prefix in (
+            (endpoint.address4, endpoint.prefix4),
+            (endpoint.address6, endpoint.prefix6),
+        )
+        if address
+    ]
+    inside.execute([*requests, netlink.link_up(name)])
+    return index
+
+
+def _set_sysctls(endpoint: Endpoint) -> None:
+    name = endpoint.interface
+    if endpoint.address6:
+        write_sysctl(f"net/ipv6/conf/{name}/ndisc_notify", "1")
+    else:
+        write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+    # Neighbours that knew an earlier holder of the address learn the new one at link up.
+    write_sysctl(f"net/ipv4/conf/{name}/arp_notify", "1")
+    for path, value in endpoint_sysctls(endpoint.settings, name):
+        write_sysctl(path, value)
+
+
+def endpoint_sysctls(settings: Mapping[str, object], name: str) -> list[tuple[str, str]]:
+    """Return (path, value) of the endpoint's sysctls; ``IFNAME`` stands for the interface."""
+    options = settings.get("DriverOpts")
+    text = options.get(OPTION_SYSCTLS, "") if isinstance(options, dict) else ""
+    found = []
+    for entry in filter(None, text.split(",")):
+        key, _, value = entry.partition("=")
+        words = [name if word == "IFNAME" else word for word in key.strip().split(".")]
+        allowed = words[0] == "net" and name in words and not any("/" in w for w in words)
+        if allowed and ".." not in words:
+            found.append(("/".join(words), value.strip()))
+    return found
+
+
+def gateway_order(endpoint: Endpoint) -> tuple[int, bool, bool, str]:
+    """Return the sort key of a container's networks: the first that has a gateway is the way out.
+
+    Highest priority first, internal ones last, those with both address families before those with
+    one, then by name.
+    """
+    priority = endpoint.settings.get("GwPriority")
+    rank = -priority if isinstance(priority, int) else 0
+    dual = bool(endpoint.gateway4 and endpoint.gateway6)
+    return rank, endpoint.internal, not dual, endpoint.network_name
+
+
+def default_gateways(endpoints: Iterable[Endpoint]) -> dict[int, Endpoint]:
+    """Return, for 4 and 6, the endpoint whose gateway is the container's default route."""
+    chosen: dict[int, Endpoint] = {}
+    for endpoint in sorted(endpoints, key=gateway_order):
+        if endpoint.internal:
+            continue
+        if endpoint.gateway4:
+            chosen.setdefault(4, endpoint)
+        if endpoint.gateway6:
+            chosen.setdefault(6, endpoint)
+    return chosen
+
+
+def set_default_routes(inside: netlink.RouteSocket, endpoints: Sequence[Endpoint]) -> None:
+    """Set the default routes of the namespace that the thread is in."""
+    requests = []
+    for version, endpoint in default_gateways(endpoints).items():
+        gateway = endpoint.gateway4 if version == 4 else endpoint.gateway6
+        index = netlink.index_of(endpoint.interface)
+        if index is not None:
+            requests.append(netlink.default_route(index, gateway))
+    if requests:
+        inside.execute(requests)

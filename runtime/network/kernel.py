@@ -1,0 +1,197 @@
+"""Everything the network thread does: bridges, namespaces, packet filter, one after the other.
+
+The route netlink lock is one for the whole machine, so more threads would only wait for each other.
+An object of this class lives in its thread; the controller calls it through `KernelThread`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from runtime.network import bridge, conntrack, foreign_firewalls
+from runtime.network.endpoint import Port
+from runtime.network.fast_netlink import RouteSocket, index_of
+from runtime.network.firewall import Firewall, Forwarding
+from runtime.network.nftables import NftSocket
+from runtime.network.sandbox import BuiltSandbox, Namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runtime.network.allocation import Endpoint
+    from runtime.network.record import Network
+
+_T = TypeVar("_T")
+
+
+class SandboxPlan(NamedTuple):
+    """What is to be made for a container."""
+
+    endpoints: Sequence[Endpoint]
+    networks: Mapping[str, Network]
+    forwardings: Sequence[Forwarding]
+    names: bool
+
+
+class KernelNetwork:
+    """The host's side of all networks of an engine; construct and use it in the network thread."""
+
+    def __init__(self, table: str) -> None:
+        self.namespaces = Namespaces()
+        self._nft = NftSocket()
+        self.firewall = Firewall(table, self._nft)
+        self._table = table
+
+    @property
+    def filter_port(self) -> int:
+        """The netlink port of our own changes, to tell them from others' in events."""
+        return self._nft.port
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self.namespaces.close()
+        self._nft.close()
+
+    def add_network(self, network: Network) -> None:
+        """Make a network's bridge and let the packet filter know it."""
+        bridge.enable_forwarding(ipv6=network.ipv6)
+        bridge.ensure_bridge(self.namespaces.route, network)
+        self.firewall.add_network(network.filtered())
+
+    def remove_network(self, network: Network) -> None:
+        """Take a network out of the packet filter; its bridge is deleted by `LinkReaper`."""
+        self.firewall.remove_network(network.filtered())
+
+    def rebuild(self, networks: Sequence[Network], forwardings: Sequence[Forwarding]) -> None:
+        """Make bridges and packet filter equal to the records."""
+        if networks:
+            bridge.enable_forwarding(ipv6=any(network.ipv6 for network in networks))
+        for network in networks:
+            bridge.ensure_bridge(self.namespaces.route, network)
+        self.firewall.rebuild([network.filtered() for network in networks], forwardings)
+        foreign_firewalls.admit(self._nft, self._table)
+
+    def restore(self, networks: Sequence[Network], forwardings: Sequence[Forwarding]) -> bool:
+        """Rebuild the packet filter if somebody flushed it; tells whether that was needed."""
+        complete = self.firewall.is_complete()
+        if not complete:
+            self.firewall.rebuild([network.filtered() for network in networks], forwardings)
+        foreign_firewalls.admit(self._nft, self._table)
+        return not complete
+
+    def _port(self, network: Network) -> Port:
+        index = index_of(network.link) or bridge.ensure_bridge(self.namespaces.route, network)
+        isolated = not network.icc and not bridge.bridged_frames_are_filtered()
+        return Port(index, network.mtu, isolated)
+
+    def setup(self, plan: SandboxPlan) -> BuiltSandbox:
+        """Make a container's namespace and publish its ports."""
+        joined = [endpoint for endpoint in plan.endpoints if endpoint.interface]
+        ports = {e.network_id: self._port(plan.networks[e.network_id]) for e in joined}
+        built = self.namespaces.build(joined, ports, names=plan.names)
+        try:
+            self.publish(plan.forwardings)
+        except BaseException:
+            built.close()
+            raise
+        return built
+
+    def connect(
+        self, netns: int, endpoint: Endpoint, network: Network, others: Sequence[Endpoint]
+    ) -> None:
+        """Add a network to a running container."""
+        self.namespaces.connect(netns, endpoint, self._port(network), others)
+
+    def publish(self, forwardings: Sequence[Forwarding]) -> None:
+        """Publish ports, or lead published ones elsewhere."""
+        self.firewall.publish(forwardings)
+        self._forget_flows(forwardings)
+
+    def withdraw(self, forwardings: Sequence[Forwarding]) -> None:
+        """Take published ports back."""
+        self.firewall.withdraw(forwardings)
+        self._forget_flows(forwardings)
+
+    def _forget_flows(self, forwardings: Sequence[Forwarding]) -> None:
+        for forwarding in forwardings:
+            if forwarding.protocol == "udp":
+                conntrack.forget_udp(self._nft, forwarding.host_ip, forwarding.host_port)
+
+    def name_sockets(self, netns: int) -> tuple[socket.socket, socket.socket]:
+        """Open a name server's sockets in a running container."""
+        sockets = self.namespaces.name_sockets(netns)
+        return sockets.udp, sockets.tcp
+
+    def host_routes(self) -> list[str]:
+        """Return the networks that the host has routes to, in CIDR form."""
+        routes = self.namespaces.route.routes()
+        return [f"{socket.inet_ntop(family, packed)}/{prefix}" for family, packed, prefix in routes]
+
+
+class KernelThread:
+    """The thread ``net``, in which a `KernelNetwork` lives."""
+
+    def __init__(self, table: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="net")
+        self._table = table
+        self._kernel: KernelNetwork | None = None
+
+    async def run(self, work: Callable[[KernelNetwork], _T]) -> _T:
+        """Run a piece of work in the thread.
+
+        Not cancelled midway: when the caller is, the work is done nevertheless.
+        """
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._executor, self._call, work))
+
+    def _call(self, work: Callable[[KernelNetwork], _T]) -> _T:
+        if self._kernel is None:
+            self._kernel = KernelNetwork(self._table)
+        return work(self._kernel)
+
+    async def close(self) -> None:
+        """Finish what is queued and end the thread."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._close_kernel)
+        self._executor.shutdown(wait=True)
+
+    def _close_kernel(self) -> None:
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+
+class LinkReaper:
+    """Deletes links in groups: each deletion waits 20 ms for the kernel, whatever its size."""
+
+    def __init__(self, delay: float = 0.01) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="net-reaper")
+        self._delay = delay
+        self._names: list[str] = []
+        self._batch: asyncio.Future[None] | None = None
+
+    async def delete(self, name: str) -> None:
+        """Delete a link; returns when it is gone."""
+        loop = asyncio.get_running_loop()
+        self._names.append(name)
+        if self._batch is None:
+            self._batch = asyncio.ensure_future(self._collect(loop))
+        await asyncio.shield(self._batch)
+
+    async def _collect(self, loop: asyncio.AbstractEventLoop) -> None:
+        await asyncio.sleep(self._delay)
+        names, self._names, self._batch = self._names, [], None
+        await loop.run_in_executor(self._executor, _delete, names)
+
+    def close(self) -> None:
+        """End the thread after what is queued."""
+        self._executor.shutdown(wait=True)
+
+
+def _delete(names: Sequence[str]) -> None:
+    with contextlib.closing(RouteSocket()) as route:
+        bridge.delete_links(route, names)
