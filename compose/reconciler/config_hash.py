@@ -1,10 +1,10 @@
-"""The configuration hash of services, networks and volumes, equal to Docker Compose's byte for byte.
+"""The configuration hash of services, networks and volumes.
 
-Docker Compose (2.40.3) hashes the JSON form of the resolved object without spaces: keys in the
-order in which its types declare them, empty values left out with a few exceptions, ``<``, ``>``
-and ``&`` escaped. The records of `compose.model` declare their fields in that order; the
-exceptions stand in `ALWAYS`. `service_tree` is that JSON as a tree; it is also what is kept in a
-label of every container, so that a later run can name the field that changed.
+It equals that of Docker Compose (2.40.3) byte for byte: the JSON form of the resolved object
+without spaces, keys in the order in which its types declare them, empty values left out with a few
+exceptions, ``<``, ``>`` and ``&`` escaped. The records of `compose.model` declare their fields in
+that order; the exceptions stand in `ALWAYS`. `service_tree` is that JSON as a tree; it is also kept
+in a label of every container, so that a later run can name the field that changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from compose.model.units import Duration, FileMode, Size
 if TYPE_CHECKING:
     from compose.model.resources import Volume
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 ALWAYS: Final[dict[type, frozenset[str]]] = {
     Service: frozenset({"command", "entrypoint"}),
@@ -118,14 +118,12 @@ def _omitted(value: object, default: object) -> bool:
 def _value(value: object) -> Json:
     if isinstance(value, (Size, Duration, FileMode)):
         return value.text()
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):
         return {str(key): _value(value[key]) for key in sorted(value)}
     if isinstance(value, tuple):
         return [_value(item) for item in value]
-    if isinstance(value, Ulimit):
-        return value.single or _object(value)
-    return _object(value)
+    if isinstance(value, Ulimit) and value.single:
+        return value.single
+    return value if value is None or isinstance(value, (str, int)) else _object(value)

@@ -68,10 +68,10 @@ def container_body(project: Project, service: Service, identity: Identity) -> Cr
     host["NetworkMode"] = network_mode(project, service)
     if service.volumes_from:
         host["VolumesFrom"] = list(service.volumes_from)
-    body: CreateBody = {**config, "HostConfig": host}
+    networking: NetworkingConfig = {}
     if not service.network_mode and service.networks:
-        body["NetworkingConfig"] = _networking(project, service, identity)
-    return body
+        networking = _networking(project, service, identity)
+    return {**config, "HostConfig": host, "NetworkingConfig": networking}
 
 
 def container_labels(project: Project, service: Service, identity: Identity) -> dict[str, str]:
@@ -143,8 +143,8 @@ def _exposed(service: Service) -> dict[str, JsonObject]:
         number, _, protocol = text.partition("/")
         first, _, last = number.partition("-")
         if last and first.isdecimal() and last.isdecimal():
-            for port in range(int(first), int(last) + 1):
-                ports[f"{port}/{protocol or 'tcp'}"] = {}
+            for exposed in range(int(first), int(last) + 1):
+                ports[f"{exposed}/{protocol or 'tcp'}"] = {}
         else:
             ports[f"{number}/{protocol or 'tcp'}"] = {}
     for port in service.ports:
@@ -215,13 +215,11 @@ def resolve_references(service: Service, ids: Mapping[str, str]) -> Service:
         if kind == "service":
             changes[field] = f"container:{_target(service, name, ids)}"
     if service.volumes_from:
-        changes["volumes_from"] = tuple(
-            _volumes_from(service, entry, ids) for entry in service.volumes_from
-        )
+        changes["volumes_from"] = tuple(_volumes_from(entry, ids) for entry in service.volumes_from)
     return replace(service, **changes) if changes else service
 
 
-def _volumes_from(service: Service, entry: str, ids: Mapping[str, str]) -> str:
+def _volumes_from(entry: str, ids: Mapping[str, str]) -> str:
     name, _, rest = entry.partition(":")
     if name == "container":
         return rest

@@ -98,14 +98,7 @@ def endpoint_settings(
         return settings
     if own_aliases:
         settings["Aliases"] = [*names, *rule.aliases]
-    addresses: IpamConfig = {}
-    if rule.ipv4_address:
-        addresses["IPv4Address"] = rule.ipv4_address
-    if rule.ipv6_address:
-        addresses["IPv6Address"] = rule.ipv6_address
-    if rule.link_local_ips:
-        addresses["LinkLocalIPs"] = list(rule.link_local_ips)
-    if addresses:
+    if addresses := _addresses(rule):
         settings["IPAMConfig"] = addresses
     if rule.mac_address:
         settings["MacAddress"] = rule.mac_address
@@ -114,6 +107,17 @@ def endpoint_settings(
     if options := _driver_options(rule):
         settings["DriverOpts"] = options
     return settings
+
+
+def _addresses(rule: ServiceNetwork) -> IpamConfig:
+    addresses: IpamConfig = {}
+    if rule.ipv4_address:
+        addresses["IPv4Address"] = rule.ipv4_address
+    if rule.ipv6_address:
+        addresses["IPv6Address"] = rule.ipv6_address
+    if rule.link_local_ips:
+        addresses["LinkLocalIPs"] = list(rule.link_local_ips)
+    return addresses
 
 
 def _driver_options(rule: ServiceNetwork) -> dict[str, str]:
