@@ -15,17 +15,17 @@ from compose.model.record import replace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import networkx
+    import networkx as nx
 
     from compose.model.project import Project
     from compose.model.service import Service
 
 
-def dependency_graph(project: Project) -> networkx.DiGraph[str]:
+def dependency_graph(project: Project) -> nx.DiGraph[str]:
     """Return the enabled services as a graph; an edge leads from a service to one it needs."""
-    import networkx  # noqa: PLC0415 - 130 ms that only planning needs
+    import networkx as nx  # noqa: PLC0415 - 130 ms that only planning needs
 
-    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(project.services)
     for name, needed in _edges(project).items():
         graph.add_edges_from((name, other) for other in needed)

@@ -54,6 +54,7 @@ class LoadOptions:
         project_name: name given with ``-p``.
         env_files: files given with ``--env-file``, instead of ``.env``.
         profiles: active profiles given with ``--profile``; ``*`` is all.
+        services: services the user named; their profiles become active.
         environ: the process's environment.
         working_directory: where the user stands; empty means the process's.
         interpolate: fill ``${...}``.
@@ -71,6 +72,7 @@ class LoadOptions:
     project_name: str = ""
     env_files: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
     environ: Mapping[str, str] = EMPTY
     working_directory: str = ""
     interpolate: bool = True
