@@ -204,3 +204,11 @@ def read_image(image: ImageInspect) -> Image:
         platform=platform,
         tagged=(image.get("Metadata") or {}).get("LastTagTime", ""),
     )
+
+
+async def look_at_resources(
+    client: EngineClient, project: str
+) -> tuple[list[NetworkInspect], list[VolumeInspect]]:
+    """Networks and volumes that carry the project's label."""
+    mark = {"label": [f"{labels.PROJECT}={project}"]}
+    return await client.list_networks(mark), await client.list_volumes(mark)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compose.errors import NotFound
+from compose.graph import start_order
 from compose.model.service import COMPLETED, HEALTHY, STARTED
+from compose.reconciler.draft import Draft, UpOptions
 from compose.reconciler.plan import CREATE, SETTLE, Gate, StartContainer, WaitFor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
+    from compose.model.project import Project
     from compose.model.service import Service
-    from compose.reconciler.draft import Draft
+    from compose.reconciler.observed import Observed
+    from compose.reconciler.plan import Plan
 
 RUNNING_OR_HEALTHY = "running_or_healthy"
 
@@ -113,3 +118,23 @@ def _settle(draft: Draft, name: str) -> None:
         phase=SETTLE,
     )
     draft.plan.add(operation, [n for starts in draft.starts.values() for n in starts])
+
+
+def plan_start_existing(project: Project, observed: Observed, names: Collection[str]) -> Plan:
+    """Start containers that exist, with the waits that the file asks for; nothing is made.
+
+    Raises:
+        NotFound: there is no container at all.
+    """
+    draft = Draft(project, observed, UpOptions())
+    order = [name for name in start_order(project) if name in names]
+    for name in order:
+        for container in observed.of(name):
+            draft.present.setdefault(name, []).append(container.name)
+            if not container.running:
+                draft.plan.decide(name, f"start {container.name}", f"is {container.state}")
+                draft.must_start(name, container.name, f"is {container.state}")
+    if not draft.present:
+        raise NotFound(f'no container found for project "{project.name}": not found')
+    plan_start(draft, order)
+    return draft.plan

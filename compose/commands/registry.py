@@ -1,0 +1,55 @@
+"""The verbs: name, module, one line of help. A module is imported when its verb is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compose.flags import Command
+
+VERBS: dict[str, tuple[str, str]] = {
+    "build": ("build", "Build or rebuild services"),
+    "config": ("config", "Parse, resolve and render compose file in canonical format"),
+    "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
+    "create": ("up", "Creates containers for a service"),
+    "down": ("down", "Stop and remove containers, networks"),
+    "engine": ("engine", "Start, stop or describe Shoal's own engine"),
+    "events": ("logs", "Receive real time events from containers"),
+    "exec": ("exec", "Execute a command in a running container"),
+    "images": ("images", "List images used by the created containers"),
+    "kill": ("lifecycle", "Force stop service containers"),
+    "logs": ("logs", "View output from containers"),
+    "ls": ("status", "List running compose projects"),
+    "pause": ("lifecycle", "Pause services"),
+    "port": ("status", "Print the public port for a port binding"),
+    "ps": ("status", "List containers"),
+    "pull": ("images", "Pull service images"),
+    "push": ("images", "Push service images"),
+    "restart": ("lifecycle", "Restart service containers"),
+    "rm": ("down", "Removes stopped service containers"),
+    "run": ("run", "Run a one-off command on a service"),
+    "scale": ("up", "Scale services"),
+    "start": ("lifecycle", "Start services"),
+    "stop": ("lifecycle", "Stop services"),
+    "top": ("status", "Display the running processes"),
+    "ui": ("ui", "Show the dashboard"),
+    "unpause": ("lifecycle", "Unpause services"),
+    "up": ("up", "Create and start containers"),
+    "version": ("version", "Show the Shoal version information"),
+    "volumes": ("status", "List volumes"),
+    "wait": ("lifecycle", "Block until containers of all (or specified) services stop."),
+}
+
+
+def find_command(verb: str) -> Command | None:
+    """The description of a verb, from its module's ``COMMANDS``; None when there is no such verb.
+
+    Raises:
+        ModuleNotFoundError: the verb is listed but its module is not part of this build.
+    """
+    if verb not in VERBS:
+        return None
+    module = import_module(f"compose.commands.{VERBS[verb][0]}")
+    commands: tuple[Command, ...] = module.COMMANDS
+    return next(command for command in commands if command.name == verb)
