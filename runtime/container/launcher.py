@@ -34,6 +34,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
         spawners: who makes the first process of which kind of task.
     """
     _root, number, cgroup, *_title = sys.argv[1:]
+    process.close_above(int(number))
     process.set_name("shoal-launcher")
     process.hide_from_tracers()
     # The terminal's and the system's wishes to end are the engine's business; children are reaped

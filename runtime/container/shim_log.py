@@ -206,7 +206,7 @@ def open_log(
     """Return the log that a plan asks for.
 
     Args:
-        options: `driver`, `file`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes).
+        options: `driver`, `path`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes).
         directory: descriptor of the directory with the log's files.
         rotated: told the inode of a file that was rotated away and wants to be compressed.
     """

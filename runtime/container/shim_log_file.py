@@ -35,7 +35,7 @@ class LogFile:
         self, directory: int, options: Mapping[str, object], rotated: Callable[[int], None]
     ) -> None:
         self._directory = directory
-        self._name = str(options["file"])
+        self._name = os.path.basename(str(options["path"]))
         size, count = options.get("max_size"), options.get("max_files")
         self._max_size = size if isinstance(size, int) and size > 0 else _UNLIMITED
         self._max_files = count if isinstance(count, int) else 1

@@ -8,6 +8,7 @@ the shim, its socket and, at the end, its exit record.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import marshal
 import os
 import socket
@@ -18,6 +19,7 @@ from runtime.container.bundle import TaskDirectory, task_names
 from runtime.container.control import ShimLost, connect
 from runtime.container.exit_record import ExitRecord
 from runtime.container.launcher_process import Launcher, LauncherLost, OtherBuild
+from runtime.container.log_compress import compress, rotated_files
 from runtime.container.task_handle import Task, TaskFailed
 from runtime.errors import EngineError, Unavailable
 from runtime.linux import process
@@ -47,17 +49,27 @@ class TaskOrder:
         task_id: `<container>.<run number>` or the exec id; names the task's directory.
         kind: `container` or `exec`.
         plan: marshal-able: `spec` (OCI), `seccomp`, `tty`, `stdin`, `stdin_once`, `rows`, `cols`,
-            `cgroup`, `log` (see `log_options.shim_options`).
+            `cgroup`, `log` (see `log_options.shim_log`).
         fds: descriptors by name (`rootfs`, `netns`, `target`, `store:*` ...); they stay the
             caller's to close, the shim gets duplicates.
-        directory: where the log's files are; None when nothing is logged.
     """
 
     task_id: str
     kind: str
     plan: Mapping[str, object]
     fds: Mapping[str, int] = field(default_factory=dict)
-    directory: str | None = None
+
+    @property
+    def log_path(self) -> str:
+        """The newest file of the task's log, "" when nothing is logged."""
+        log = self.plan.get("log")
+        return str(log["path"]) if isinstance(log, dict) else ""
+
+    @property
+    def compresses_log(self) -> bool:
+        """True when rotated files of the log want to be compressed."""
+        log = self.plan.get("log")
+        return isinstance(log, dict) and bool(log["compress"])
 
 
 class TaskService:
@@ -66,6 +78,7 @@ class TaskService:
     def __init__(self, launcher: Launcher, run_root: str) -> None:
         self._launcher = launcher
         self._tasks_path = os.path.join(run_root, "tasks")
+        self._compressing: set[asyncio.Task[None]] = set()
 
     def ids(self) -> list[str]:
         """Return the names of all tasks that have a directory."""
@@ -92,6 +105,8 @@ class TaskService:
         """
         directory = self.directory(order.task_id)
         task = await self._fork(order, directory)
+        if order.compresses_log:
+            self.compress_log(task, order.log_path)
         try:
             await task.reached("created")
         except TaskFailed:
@@ -125,9 +140,9 @@ class TaskService:
         own = {"control": theirs.detach(), "run": directory.open()}
         try:
             own["plan"] = process.sealed_memory("plan", marshal.dumps(dict(order.plan)))
-            if order.directory is not None:
+            if order.log_path:
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-                own["dir"] = os.open(order.directory, flags)
+                own["dir"] = os.open(os.path.dirname(order.log_path), flags)
             pid, pidfd = await self._launcher.fork(order.kind, order.task_id, {**own, **order.fds})
         except LauncherLost:
             os.close(own.pop("control"))
@@ -154,6 +169,18 @@ class TaskService:
         except (ShimLost, TimeoutError) as error:
             task.abandon()
             raise LauncherLost from error
+
+    def compress_log(self, task: Task, path: str) -> None:
+        """Compress what the task's log has rotated and will rotate; for adopted tasks too."""
+
+        def on_rotated(inode: int) -> None:
+            running = asyncio.create_task(_compress(task, path, inode))
+            self._compressing.add(running)
+            running.add_done_callback(self._compressing.discard)
+
+        task.on_rotated = on_rotated
+        for _path, inode in rotated_files(path):
+            on_rotated(inode)
 
     async def adopt(self, task_id: str) -> Task | ExitRecord | None:
         """Find out what became of a task that another engine started.
@@ -187,6 +214,13 @@ class TaskService:
             return task
         await _leave(task)
         return directory.record()
+
+
+async def _compress(task: Task, path: str, inode: int) -> None:
+    """Compress one rotated file and have the shim put it in place."""
+    if await asyncio.to_thread(compress, path, inode):
+        with contextlib.suppress(EngineError):  # the task ended: the next run takes it up again
+            await task.compressed(inode)
 
 
 async def _leave(task: Task) -> None:

@@ -187,6 +187,17 @@ class Task:
         except ShimLost:
             return
 
+    async def kill(self) -> None:
+        """End a task for good, wherever it stands, and wait until its shim is gone."""
+        if self.state in ("forked", "ready", "created"):
+            await self.undo()
+            return
+        if self.state != "failed":
+            self.signal(signal.SIGKILL)
+            await self.exited
+        await self.ack()
+        await self.gone
+
     def abandon(self) -> None:
         """Leave the shim: a task that does not run yet is undone, others live on."""
         self._control.close()

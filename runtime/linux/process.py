@@ -89,6 +89,11 @@ def close_all(fds: Sequence[int]) -> None:
             continue
 
 
+def close_above(fd: int) -> None:
+    """Close every descriptor with a higher number: what a careless parent left open."""
+    syscalls.close_range(fd + 1, -1)
+
+
 def peer_uid(sock: _socket.socket) -> int:
     """Return the user id of a connected peer (SO_PEERCRED)."""
     credentials = array.array("i")

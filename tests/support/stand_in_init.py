@@ -10,16 +10,41 @@ import array
 import fcntl
 import os
 import socket
+import sys
 import termios
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runtime.container import shim
 from runtime.linux import syscalls
+
+if TYPE_CHECKING:
+    from runtime.container.shim_task import Spawn
 
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from tests.support import stand_in_init; from runtime.container import launcher;"
     "launcher.main({'container': stand_in_init.spawn, 'exec': stand_in_init.spawn})"
 )
+
+
+_STREAMS = ("stdin", "stdout", "stderr")
+_shim_main = shim.main
+
+
+def _main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
+    """Be a shim; one whose name begins with `modules` reports what is loaded, first and last."""
+    if not name.startswith("modules"):
+        _shim_main(kind, name, fds, spawn)
+    else:
+        run = os.dup(fds["run"])
+        loaded = sorted(sys.modules)
+        _shim_main(kind, name, fds, spawn)
+        lines = " ".join(loaded) + "\n" + " ".join(sorted(sys.modules)) + "\n"
+        fd = os.open("modules", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=run)
+        os.write(fd, lines.encode())
+
+
+shim.main = _main
 
 
 def spawn(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
@@ -36,17 +61,14 @@ def spawn(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> tuple[int,
 
 
 def _child(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> None:
-    syscalls.block_signals(())
-    for number in range(1, 32):
-        if number not in (9, 19):
-            syscalls.signal_disposition(number, ignore=False)
+    _forget_shim({sync_fd, *(fds[name] for name in _STREAMS if name in fds)})
     sync = socket.socket(fileno=sync_fd)
     stand_in = plan["spec"].get("stand_in")
     os.setsid()
     if plan.get("tty"):
         _open_terminal(sync)
     else:
-        for number, name in enumerate(("stdin", "stdout", "stderr")):
+        for number, name in enumerate(_STREAMS):
             os.dup2(fds[name], number)
     if stand_in == "fail":
         sync.send(b"failed mounts 2 no such directory: /x")
@@ -65,6 +87,17 @@ def _child(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> None:
     except OSError as error:
         sync.send(f"failed exec {error.errno} {error.strerror}".encode())
     os._exit(1)
+
+
+def _forget_shim(kept: set[int]) -> None:
+    """Give up the shim's signals and descriptors."""
+    syscalls.block_signals(())
+    for number in range(1, 32):
+        if number not in (9, 19):
+            syscalls.signal_disposition(number, ignore=False)
+    for fd in range(3, 64):
+        if fd not in kept:
+            syscalls.close_range(fd, fd)
 
 
 def _open_terminal(sync: socket.socket) -> None:

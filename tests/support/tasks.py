@@ -1,0 +1,115 @@
+"""Tasks with a stand-in for init: the real launcher and shim, no namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+from typing import TYPE_CHECKING
+
+from runtime.container.task import Task, TaskOrder, TaskService
+from tests.support.rootfs import busybox_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from runtime.container.exit_record import ExitRecord
+
+LIMIT = 20.0
+"""Seconds after which a condition that does not come is a failure."""
+
+
+def plan(script: str, **extra: object) -> dict[str, object]:
+    """Return a plan that runs a shell script; extra keys are laid over."""
+    program = busybox_program()
+    spec = {"process": {"args": [program, "sh", "-c", script]}}
+    stand_in = extra.pop("stand_in", None)
+    return {"spec": {**spec, "stand_in": stand_in}, "tty": False, "stdin": False, **extra}
+
+
+def log_plan(directory: Path, **extra: object) -> dict[str, object]:
+    """Return what a plan says under `log` for a json-file log in a directory."""
+    log = {"driver": "json-file", "path": str(directory / "x-json.log"), "compress": False}
+    return {**log, **extra}
+
+
+async def start(service: TaskService, name: str, document: Mapping[str, object]) -> Task:
+    """Create a task and let it go."""
+    task = await service.create(TaskOrder(name, "container", document))
+    await task.go()
+    return task
+
+
+async def finish(task: Task) -> ExitRecord:
+    """Wait for a task's end, acknowledge it, and wait until its shim is gone."""
+    async with asyncio.timeout(LIMIT):
+        record = await task.exited
+        await task.ack()
+        await task.gone
+    return record
+
+
+async def read_exactly(sock: socket.socket, count: int) -> bytes:
+    """Read so many bytes from a non-blocking socket, less only at its end."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    async with asyncio.timeout(LIMIT):
+        while len(data) < count and (
+            part := await loop.sock_recv(sock, min(count - len(data), 65536))
+        ):
+            data += part
+    return data
+
+
+async def read_to_end(sock: socket.socket) -> bytes:
+    """Read a non-blocking socket to its end."""
+    return await read_exactly(sock, 1 << 40)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something that nobody announces has become true."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - nothing to wait for but the fact
+            await asyncio.sleep(0.005)
+
+
+async def introduced_shim(service: TaskService, name: str) -> int:
+    """Wait for a shim that has not said anything yet, and return its pid."""
+    file = os.path.join(service.directory(name).path, "shim")
+
+    def words() -> list[str]:
+        try:
+            with open(file, encoding="ascii") as text:
+                return text.read().split()
+        except FileNotFoundError:
+            return []
+
+    await eventually(lambda: len(words()) == 6)
+    return int(words()[3])
+
+
+def stream_pair() -> tuple[socket.socket, socket.socket]:
+    """Return (our end, the end for a shim)."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def wait_for_end(pidfd: int) -> None:
+    """Wait until a process has ended."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    assert poll.poll(LIMIT * 1000), "the process is still alive"
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """Return a process's open descriptors and what they are."""
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:
+            continue
+    return found
