@@ -1,0 +1,74 @@
+"""``HostConfig.SecurityOpt``: seccomp, AppArmor, SELinux labels, no-new-privileges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNCONFINED = "unconfined"
+BUILTIN = "builtin"
+_TEXTS = {"apparmor": "apparmor", "seccomp": "seccomp", "systempaths": "system_paths"}
+_BOOLEANS = {"no-new-privileges": "no_new_privileges", "writable-cgroups": "writable_cgroups"}
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+
+@dataclass(slots=True)
+class SecurityOptions:
+    """What the options say; "" is the default of the engine.
+
+    Attributes:
+        seccomp: ``unconfined``, ``builtin`` or the text of a profile.
+        apparmor: name of a profile, or ``unconfined``.
+        writable_cgroups: mount the cgroup tree writable.
+    """
+
+    seccomp: str = ""
+    apparmor: str = ""
+    labels: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    writable_cgroups: bool = False
+    system_paths: str = ""
+
+
+def parse_security_options(options: Iterable[str]) -> SecurityOptions:
+    """Parse the list.
+
+    Raises:
+        InvalidArgument: An option is unknown or has no value.
+    """
+    result = SecurityOptions()
+    for option in options:
+        _apply(result, option)
+    return result
+
+
+def _apply(result: SecurityOptions, option: str) -> None:
+    if option == "no-new-privileges":
+        result.no_new_privileges = True
+        return
+    separator = "=" if "=" in option else ":"
+    key, found, value = option.partition(separator)
+    if not found:
+        raise InvalidArgument(f'invalid --security-opt 1: "{option}"')
+    if key == "label":
+        result.labels = (*result.labels, value)
+    elif key in _TEXTS:
+        setattr(result, _TEXTS[key], value)
+    elif key in _BOOLEANS:
+        setattr(result, _BOOLEANS[key], _boolean(value, option))
+    else:
+        raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+
+
+def _boolean(value: str, option: str) -> bool:
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
