@@ -11,7 +11,7 @@ from compose.engine.connection import connect_blocking, drive
 from compose.engine.contexts import choose_engine
 from compose.engine.launch import ensure_engine
 from compose.engine.transport import Transport
-from compose.errors import Interrupted, LoadError
+from compose.errors import Interrupted, LoadError, UsageError
 from compose.graph import select, without_unused
 from compose.loader.discover import LoadOptions
 from compose.progress import make_progress
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from compose.flags import Args
     from compose.model.project import Project
     from compose.progress import Progress
+    from compose.reconciler.plan import Plan
 
 Answer = TypeVar("Answer")
-COMPOSE_PREFIX = "COMPOSE_"
+UNLIMITED = 1000
 
 
 class Context:
@@ -58,6 +59,15 @@ class Context:
             self.env.get("COMPOSE_COMPATIBILITY", "")
         )
         return "_" if compatible else "-"
+
+    @property
+    def parallel(self) -> int:
+        """How many images are pulled or built at once."""
+        text = self.env.get("COMPOSE_PARALLEL_LIMIT", "")
+        if text and not text.removeprefix("-").isdecimal():
+            raise UsageError(f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{text}")')
+        given = self.args.number("parallel") if self.args.given("parallel") else int(text or -1)
+        return given if given and given > 0 else UNLIMITED
 
     def load_options(self, **changes: object) -> LoadOptions:
         """What to load, from the flags before the verb.
@@ -188,6 +198,29 @@ class Context:
         progress = make_progress(self.console)
         progress.start(title)
         return progress
+
+    def show(self, plan: Plan) -> int:
+        """Print a plan's decisions instead of carrying them out."""
+        for line in plan.explain() or ["nothing to do"]:
+            self.console.print(line)
+        return 0
+
+    def carry_out(
+        self, project: Project, observed: Observed, plan: Plan, title: str = "Running"
+    ) -> int:
+        """Show a plan when this is a dry run, else execute it."""
+        if self.dry_run:
+            return self.show(plan)
+        if plan.operations:
+            from compose.reconciler.execute import run_plan  # noqa: PLC0415 - imports asyncio
+
+            progress = self.progress(title)
+
+            async def work(client: EngineClient) -> None:
+                await run_plan(client, project, observed, plan, progress)
+
+            self.run(work)
+        return 0
 
     def close(self) -> None:
         """Close the connections to the engine."""

@@ -92,6 +92,10 @@ class Args:
         else:
             self._values[flag.name] = [value]
 
+    def knows(self, name: str) -> bool:
+        """Whether the command has such a flag."""
+        return name in self._flags
+
     def given(self, name: str) -> bool:
         """Whether the flag stands on the command line."""
         return name in self._values

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeAlias
 
-from compose.reconciler.plan import WaitFor
+from compose.reconciler.operations import Operations
+from compose.reconciler.plan import CREATE, SETTLE, START, WaitFor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from compose.engine.client import EngineClient
+    from compose.model.project import Project
     from compose.progress import Progress
+    from compose.reconciler.observed import Observed
     from compose.reconciler.plan import Operation, Plan
 
 PARALLEL = 32
@@ -108,3 +112,42 @@ async def with_ticks(work: Awaitable[None], progress: Progress) -> None:
     finally:
         ticker.cancel()
         progress.stop()
+
+
+async def run_plan(
+    client: EngineClient,
+    project: Project,
+    observed: Observed,
+    plan: Plan,
+    progress: Progress,
+    *,
+    separator: str = "-",
+    seconds: int = 0,
+) -> None:
+    """Carry out a whole plan and show its progress.
+
+    Args:
+        client: the engine.
+        project: the project.
+        observed: what was there when the plan was made.
+        plan: what to do.
+        progress: where to show it.
+        separator: what stands between the parts of a name.
+        seconds: how long the final wait may take; 0 means for ever.
+
+    Raises:
+        TimeoutError: the final wait took longer.
+    """
+    operations = Operations(client, project, observed, progress, separator=separator)
+
+    async def phases() -> None:
+        await execute(plan.phase(CREATE, START), operations.perform)
+        settling = plan.phase(SETTLE)
+        if settling.operations:
+            async with asyncio.timeout(seconds or None):
+                await execute(settling, operations.perform)
+
+    try:
+        await with_ticks(phases(), progress)
+    finally:
+        await operations.close()

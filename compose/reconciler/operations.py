@@ -84,6 +84,7 @@ class Operations:
         self._waiter = Waiter(client, project.name, progress)
         self.before_start: Callable[[str, StartContainer], Awaitable[None]] | None = None
         self.hook_output: HookOutput | None = None
+        self.build_output: Callable[[str], None] | None = None
         self.quiet_start = False
 
     async def close(self) -> None:
@@ -128,9 +129,7 @@ class Operations:
             case PullImage():
                 await self._pull(operation)
             case BuildImage():
-                await build_image(
-                    self._client, self._project, operation.service, operation.image, self._progress
-                )
+                await self._build(operation.service, operation.image)
             case Gate():
                 pass
 
@@ -373,6 +372,14 @@ class Operations:
                 raise
             text = f"Warning {error}"
             self._progress.report(Event(id=operation.service, status=text, state=WARNING))
-            await build_image(
-                self._client, self._project, operation.service, operation.image, self._progress
-            )
+            await self._build(operation.service, operation.image)
+
+    async def _build(self, service: str, image: str) -> None:
+        await build_image(
+            self._client,
+            self._project,
+            service,
+            image,
+            self._progress,
+            output=self.build_output,
+        )
