@@ -1,4 +1,4 @@
-"""Files of containers: ``/containers/{id}/archive``, ``export``, ``changes`` (Docker Engine API)."""
+"""Files of containers: ``archive``, ``export``, ``changes`` (Docker Engine API, "Container")."""
 
 from __future__ import annotations
 

@@ -133,6 +133,8 @@ class Router:
             answer = route.handler(Call(self._engine, request, name, version))
         except EngineError as error:
             return error_response(error, version, VERSION_HEADERS)
+        except NotImplementedError:
+            return error_response(_not_built(request), version, VERSION_HEADERS)
         if isinstance(answer, Response):
             return answer
         return _guarded(answer, request, version)

@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._receiving = False  # its body is not complete
         self._left: int | None = None  # bytes of its body to come; None when chunked
         self._overrun = False  # a second request came behind a chunked body
+        self._keep = True  # the client wants to keep the connection
         self._closing = False  # close after this answer
         self._lost = False
         self._eof = False
@@ -179,7 +180,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserInvalidMethodError:
-            self._reject(404)
+            known = b" HTTP/1." in data.partition(b"\r\n")[0]
+            self._reject(404 if known else 400)
         except httptools.HttpParserError:
             if self._request is not None and not self._receiving:
                 self._overrun = True
@@ -215,6 +217,7 @@ class Connection(asyncio.Protocol):
             target = "/" + target.partition("://")[2].partition("/")[2]
         method = self._parser.get_method().decode("latin-1")
         minor = self._parser.get_http_version()[2:]
+        self._keep = self._parser.should_keep_alive()
         self._request = Request(method, target, self._headers, minor, self)
         length = self._headers.get("content-length")
         self._left = int(length) if length else None
@@ -296,9 +299,7 @@ class Connection(asyncio.Protocol):
         self._finish()
 
     def _head(self, request: Request, response: Response, ending: bytes) -> bytes:
-        keep = self._parser.should_keep_alive() and not (
-            self._overrun or self._owner.closing or self._eof
-        )
+        keep = self._keep and not (self._overrun or self._owner.closing or self._eof)
         body = request.body
         if not body.ended and (body.asks or self._left is None or self._left > SWALLOW_LIMIT):
             keep = False
@@ -417,14 +418,16 @@ class Connection(asyncio.Protocol):
         if self._lost:
             raise ClientGone
         transport.write(head)
+        if self._encrypted:
+            transport.pause_reading()
+            self._owner.connections.discard(self)
+            leftover, self._pending = self._pending, b""
+            return await pump_through(transport), leftover
         transport.set_write_buffer_limits(0)
         await self._drain()
         transport.pause_reading()
         self._closing = True
         leftover, self._pending = self._pending, b""
-        if self._encrypted:
-            self._owner.connections.discard(self)
-            return await pump_through(transport), leftover
         sock: socket.socket = transport.get_extra_info("socket").dup()
         sock.setblocking(False)
         transport.abort()

@@ -77,6 +77,11 @@ class Body:
         self.asks = asks
         """The client waits for ``100 Continue`` before it sends the body."""
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that have arrived and are not read yet."""
+        return self._size
+
     async def read(self, limit: int) -> bytes | None:
         """Return the whole body, or None when it is larger than ``limit``."""
         whole = bytearray()
