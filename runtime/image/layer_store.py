@@ -32,12 +32,13 @@ _DIFF, _RECIPE, _RECORD, _TEMPORARY, _INIT = "diff", "recipe", "layer.json", "tm
 
 @dataclass(frozen=True, slots=True)
 class CommittedLayer:
-    """A layer: digest of its tar, its chain id, its parent's, its unpacked bytes."""
+    """A layer: digest of its tar, its chain id, its parent's, its bytes unpacked and as tar."""
 
     diff_id: str
     chain_id: str
     parent: str | None
     size: int
+    tar_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class StagedLayer:
     directory: str
     diff_id: str
     size: int
+    tar_size: int
 
 
 class LayerStore:
@@ -206,12 +208,12 @@ class LayerStore:
         except BaseException:
             trees.remove_tree(directory)
             raise
-        return StagedLayer(directory, "sha256:" + hashed.hexdigest(), size)
+        return StagedLayer(directory, hashed.digest(), size, hashed.length)
 
     def stage_tree_now(self, directory: str) -> StagedLayer:
         """Make a layer of a workspace whose ``diff`` has been filled; nothing is copied."""
-        digest = hashlib.sha256()
         upper = os.path.join(directory, _DIFF)
+        hashed = _Hashed(NOTHING)
         root_fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with open(os.path.join(directory, _RECIPE), "xb") as file:
@@ -219,15 +221,15 @@ class LayerStore:
                 for piece in tree_pieces(root_fd, TreeRules(layer=True)):
                     if isinstance(piece, bytes):
                         recipe.raw(piece)
-                        digest.update(piece)
+                        hashed.update(piece)
                         continue
                     recipe.content(piece.path, piece.size)
                     for data in piece.chunks():
-                        digest.update(data)
+                        hashed.update(data)
                 recipe.close()
         finally:
             os.close(root_fd)
-        return StagedLayer(directory, "sha256:" + digest.hexdigest(), trees.tree_size(upper))
+        return StagedLayer(directory, hashed.digest(), trees.tree_size(upper), hashed.length)
 
     def publish_now(self, staged: StagedLayer, parent: str | None) -> CommittedLayer:
         """Give a staged layer its place on a parent; one that is there already stays."""
@@ -237,7 +239,7 @@ class LayerStore:
         if present is not None:
             self.discard_now(staged)
             return present
-        layer = CommittedLayer(staged.diff_id, chain, parent, staged.size)
+        layer = CommittedLayer(staged.diff_id, chain, parent, staged.size, staged.tar_size)
         with open(os.path.join(staged.directory, _RECORD), "x", encoding="utf-8") as file:
             json.dump(asdict(layer), file)
         trees.remove_tree(os.path.join(staged.directory, "work"))
@@ -286,19 +288,24 @@ class LayerStore:
 
 
 class _Hashed:
-    """A source that computes the digest of what is read."""
+    """A source that computes the digest of what is read, and counts it."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._digest = hashlib.sha256()
+        self.length = 0
 
     def read(self, size: int) -> bytes:
         data = self._source.read(size)
-        self._digest.update(data)
+        self.update(data)
         return data
 
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()
+    def update(self, data: bytes) -> None:
+        self._digest.update(data)
+        self.length += len(data)
+
+    def digest(self) -> str:
+        return "sha256:" + self._digest.hexdigest()
 
 
 class ChunkSource:
@@ -317,3 +324,6 @@ class ChunkSource:
             self._pending = chunk
         data, self._pending = self._pending[:size], self._pending[size:]
         return data
+
+
+NOTHING = ChunkSource(())

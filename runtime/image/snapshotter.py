@@ -50,10 +50,9 @@ class Snapshotter:
     def __init__(self, data_root: str, disk: Executor) -> None:
         self.layers = LayerStore(data_root)
         self._containers = os.path.join(data_root, "containers")
-        self._trash = os.path.join(data_root, "trash")
         self._disk = disk
-        for directory in (self._containers, self._trash):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+        os.makedirs(self._containers, mode=0o700, exist_ok=True)
+        self._pins = self._read_pins()
 
     async def prepare(self, container_id: str, chains: Sequence[str]) -> None:
         """Make the directories of an active snapshot in ``containers/<id>/`` and pin its layers.
@@ -63,11 +62,12 @@ class Snapshotter:
         Raises:
             NotFound: a layer is absent.
         """
+        self._pin(container_id, chains)
         await self._run(self.prepare_now, container_id, tuple(chains))
 
     def prepare_now(self, container_id: str, chains: Sequence[str]) -> None:
         """Make the directories of an active snapshot, blocking."""
-        self.layers.require(chains)
+        self._pin(container_id, chains)
         base = self._base(container_id)
         for name in (_UPPER, _WORK, _MERGED):
             os.makedirs(os.path.join(base, name), mode=0o755, exist_ok=True)
@@ -117,10 +117,11 @@ class Snapshotter:
     def remove_now(self, container_id: str) -> None:
         """Remove the writable directory of a container, blocking."""
         base = self._base(container_id)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(base, _LOWER))
         for name in (_UPPER, _WORK, _MERGED):
             trees.remove_tree(os.path.join(base, name))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(base, _LOWER))
+        self._pins.pop(container_id, None)
 
     async def usage(self, container_id: str) -> int:
         """Return the bytes in a container's writable directory (``SizeRw``)."""
@@ -184,15 +185,22 @@ class Snapshotter:
         """Return the unpacked bytes of layers together (a container adds its own)."""
         return self.layers.size(chains)
 
-    def pins_now(self) -> set[str]:
-        """Return every chain id that an active snapshot stands on; blocks."""
-        pinned: set[str] = set()
+    def pins(self) -> set[str]:
+        """Return every chain id that an active snapshot stands on."""
+        return {chain for chains in self._pins.values() for chain in chains}
+
+    def _pin(self, container_id: str, chains: Sequence[str]) -> None:
+        self.layers.require(chains)
+        self._pins[container_id] = tuple(chains)
+
+    def _read_pins(self) -> dict[str, tuple[str, ...]]:
+        pins: dict[str, tuple[str, ...]] = {}
         for name in os.listdir(self._containers):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
                 path = os.path.join(self._containers, name, _LOWER)
                 with open(path, encoding="utf-8") as file:
-                    pinned.update(json.load(file))
-        return pinned
+                    pins[name] = tuple(json.load(file))
+        return pins
 
     def _base(self, container_id: str) -> str:
         if not container_id or "/" in container_id or container_id.startswith("."):

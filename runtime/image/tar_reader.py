@@ -213,6 +213,16 @@ class TarReader:
         entry.size = self._remaining
 
 
+def is_tar(head: bytes) -> bool:
+    """Tell whether bytes begin a tar: a header with a right checksum, or an empty archive."""
+    if len(head) < BLOCK:
+        return False
+    try:
+        return head[:BLOCK] == _ZERO or bool(_checked(head[:BLOCK]))
+    except BadArchive:
+        return False
+
+
 def _checked(block: bytes) -> bytes:
     """Return a header whose checksum is right; old tars count bytes as signed."""
     try:
