@@ -67,23 +67,35 @@ def _variable(text: str, start: int, lookup: Lookup, warn: Warn) -> tuple[str, i
     if following == "$":
         return "$", start + 2
     if following == "{":
-        end = _closing_brace(text, start + 1)
-        match = _BRACED.fullmatch(text, start + 2, end) if end > 0 else None
-        if not match:
+        parts = braced_parts(text, start + 1)
+        if parts is None:
             raise MalformedTemplate(text)
-        name, operator, word = match.groups()
+        name, operator, word = parts
+        stop = braced_end(text, start + 1) + 1
         if operator:
-            return _operate(name, operator, substitute(word, lookup, warn), lookup), end + 1
-        stop = end + 1
+            return _operate(name, operator, substitute(word, lookup, warn), lookup), stop
     else:
-        match = _NAME.match(text, start + 1)
-        if not match:
-            return "$", start + 1
-        name, stop = match[0], match.end()
+        stop = named_end(text, start + 1)
+        if stop == start + 1:
+            return "$", stop
+        name = text[start + 1 : stop]
     value = lookup(name)
     if value is None:
         warn(name)
     return value or "", stop
+
+
+def named_end(text: str, start: int) -> int:
+    """Return where the name at ``start`` ends; ``start`` itself if there is none."""
+    match = _NAME.match(text, start)
+    return match.end() if match else start
+
+
+def braced_parts(text: str, start: int) -> tuple[str, str, str] | None:
+    """Return name, operator and word of the braces at ``start``; ``None`` if malformed."""
+    end = braced_end(text, start)
+    match = _BRACED.fullmatch(text, start + 1, end) if end > 0 else None
+    return (match[1], match[2] or "", match[3] or "") if match else None
 
 
 def _operate(name: str, operator: str, word: str, lookup: Lookup) -> str:
@@ -100,7 +112,7 @@ def _operate(name: str, operator: str, word: str, lookup: Lookup) -> str:
     return word
 
 
-def _closing_brace(text: str, start: int) -> int:
+def braced_end(text: str, start: int) -> int:
     """Find the brace that closes the one at ``start``; -1 if there is none."""
     depth = 0
     for position in range(start, len(text)):

@@ -248,3 +248,10 @@ def record_of(kind: Callable[..., _R], **decoders: Decoder) -> Callable[..., _R]
         return kind(**values, **given)
 
     return decode
+
+
+def sorted_tree(node: Node) -> Node:
+    """Return a copy of a tree whose maps are sorted by key."""
+    if isinstance(node, Map):
+        return Map({key: sorted_tree(node[key]) for key in sorted(node)})
+    return List([sorted_tree(item) for item in node]) if isinstance(node, List) else node
