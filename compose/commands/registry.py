@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "engine": ("engine", "Start, stop or describe Shoal's own engine"),
     "events": ("logs", "Receive real time events from containers"),
     "exec": ("exec", "Execute a command in a running container"),
+    "image": ("image", "Make an image of programs of this machine (image pack)"),
     "images": ("images", "List images used by the created containers"),
     "kill": ("lifecycle", "Force stop service containers"),
     "logs": ("logs", "View output from containers"),

@@ -46,6 +46,11 @@ class ImageCalls(Calls):
         path = f"/images/{image_path(name)}/push"
         return self.stream("POST", path, {"tag": tag}, headers={"X-Registry-Auth": auth})
 
+    def load_image(self, archive: Body) -> AsyncIterator[dict[str, object]]:
+        """``POST /images/load``: progress objects; an error may come as the last one."""
+        headers = {"Content-Type": "application/x-tar"}
+        return self.stream("POST", "/images/load", {"quiet": True}, body=archive, headers=headers)
+
     def build_image(
         self, query: Query, context: Body, *, registry_config: str = ""
     ) -> AsyncIterator[dict[str, object]]:
