@@ -96,8 +96,8 @@ class Images:
     async def search(
         self,
         term: str,
-        limit: int,
-        filters: Filters,  # noqa: ARG002 - until there are registries
+        limit: int,  # noqa: ARG002 - until there are registries
+        filters: Filters,  # noqa: ARG002
     ) -> Sequence[JsonObject]:
         """Search the default registry."""
         raise _no_registry(f"search for {term!r}", "use the registry's web page")
