@@ -162,12 +162,12 @@ class Catalogue:
             if any(mount.type == "volume" and mount.name == name for mount in container.mounts)
         ]
 
-    def users_of_image(self, identifier: str) -> list[ImageUser]:
+    def users_of_image(self, image_id: str) -> list[ImageUser]:
         """Return the containers that were made from an image."""
         return [
             ImageUser(container.id, container.name, container.state.running)
             for container in (*self, *self._coming.values())
-            if container.image == identifier
+            if container.image == image_id
         ]
 
     def joined_by(self, container: Container, key: str) -> Container | None:

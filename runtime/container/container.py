@@ -17,7 +17,7 @@ from runtime.container.mount_points import MountPoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.container.attachment import PendingAttach
+    from runtime.container.sessions import WaitingAttach
     from runtime.container.task import Task
 
 JsonObject = dict[str, object]
@@ -106,8 +106,9 @@ class Live:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     exit_waiters: list[asyncio.Future[tuple[int, str | None]]] = field(default_factory=list)
     removal_waiters: list[asyncio.Future[tuple[int, str | None]]] = field(default_factory=list)
-    attaches: list[PendingAttach] = field(default_factory=list)
+    attaches: list[WaitingAttach] = field(default_factory=list)
     execs: list[str] = field(default_factory=list)
+    spec: JsonObject | None = None
     stop_asked: bool = False
     removing: asyncio.Future[None] | None = None
 
@@ -144,6 +145,7 @@ class Container:
     restart_count: int = 0
     manually_stopped: bool = False
     restart_at_ns: int | None = None
+    backoff_ns: int = 0
     dropped_log_bytes: int = 0
     live: Live = field(default_factory=Live, repr=False, compare=False)
 

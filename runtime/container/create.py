@@ -190,6 +190,7 @@ def _record(identifier: str, name: str, request: Request, image: Image) -> Conta
 async def undo_create(parts: Parts, container: Container) -> None:
     """Undo a create that did not come to its end; all steps are idempotent."""
     parts.catalogue.drop(container)
+    parts.trash.discard(parts.directory(container))
     await parts.snapshotter.remove(container.id)
     with parts.store.transaction() as transaction:
         transaction.delete(KIND, container.id)

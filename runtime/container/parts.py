@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.container.config import HostFacts
     from runtime.container.container import Container
     from runtime.container.task import TaskService
+    from runtime.container.trash import Trash
     from runtime.events import EventBus
     from runtime.image.image_store import ImageStore
     from runtime.image.snapshotter import Snapshotter
@@ -50,6 +51,7 @@ class Parts:
     networks: NetworkController
     tasks: TaskService
     mounts: Executor
+    trash: Trash
     facts: HostFacts
     starts: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
@@ -59,6 +61,10 @@ class Parts:
     def directory(self, container: Container) -> str:
         """Return the directory of a container's files."""
         return os.path.join(self.config.data_root, "containers", container.id)
+
+    def shared_memory(self, container: Container) -> str:
+        """Return the directory of a ``/dev/shm`` that other containers may share."""
+        return os.path.join(self.config.run_root, "shm", container.id)
 
     def cgroup_path(self, container: Container) -> str:
         """Return the container's cgroup as a path below each hierarchy's root."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import UTC, datetime
+
+from runtime.errors import InvalidArgument
 
 ZERO = "0001-01-01T00:00:00Z"
 """How a time is written that never came."""
@@ -44,3 +48,32 @@ def words(seconds: float) -> str:
         if hours < limit:
             return text
     return f"{int(seconds / _HOUR) // 24 // 365} years"
+
+
+_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": _SECOND}
+_UNITS.update(m=_MINUTE * _SECOND, h=_HOUR * _SECOND)
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h))+\Z")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+
+
+def until_ns(value: str, now_ns: int | None = None) -> int:
+    """Return the moment that an ``until`` filter names: unix time, RFC 3339, or a duration ago.
+
+    Raises:
+        InvalidArgument: the text is none of them.
+    """
+    if _DURATION.match(value):
+        parts = _PART.findall(value)
+        ago = sum(int(float(amount) * _UNITS[unit]) for amount, unit in parts)
+        return (time.time_ns() if now_ns is None else now_ns) - ago
+    try:
+        return int(float(value) * _SECOND)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidArgument(f"failed to parse value as time or duration: {value!r}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * _SECOND)

@@ -1,0 +1,157 @@
+"""The parts of one engine, put together in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from runtime.build.builder import Builder
+from runtime.container.catalogue import Catalogue
+from runtime.container.changes import apply_changes
+from runtime.container.config import HostFacts
+from runtime.container.exec import Execs
+from runtime.container.filesystem import Filesystem
+from runtime.container.health import HealthMonitor
+from runtime.container.lifecycle import Containers
+from runtime.container.networking import ContainerNetworks
+from runtime.container.overview import Overview
+from runtime.container.parts import Parts
+from runtime.container.recovery import Recovery
+from runtime.container.task import Launcher, TaskService
+from runtime.container.trash import Trash
+from runtime.engine import Engine
+from runtime.events import EventBus
+from runtime.image.archive import ImageArchives
+from runtime.image.content_store import ContentStore
+from runtime.image.image_store import ImageStore
+from runtime.image.images import Images
+from runtime.image.removal import ImageRemoval
+from runtime.image.snapshotter import Snapshotter
+from runtime.linux.cgroups import host_layout
+from runtime.network.controller import NetworkController
+from runtime.store import Store
+from runtime.volumes import VolumeStore
+
+if TYPE_CHECKING:
+    from runtime.config import EngineConfig
+    from runtime.events import JsonObject
+
+_THREADS = 4
+_HISTORY = 256
+_CHECKPOINT_SECONDS = 1.0
+
+
+class Assembly:
+    """All parts of one engine, from their start to their end.
+
+    `engine` is the record that the API's handlers get.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._disk = ThreadPoolExecutor(_THREADS, "disk")
+        self._mounts = ThreadPoolExecutor(_THREADS, "mount")
+        self._store = store = Store.open(config.database_path)
+        self._checkpoints = _Checkpoints(store)
+        self._bus = events = EventBus(store.events(_HISTORY))
+        store.on_commit = self._after_commit
+        self._launcher = Launcher(f"{config.cgroup_root}/shims")
+        self._snapshotter = Snapshotter(config.data_root, self._disk)
+        content = ContentStore(config.data_root)
+        images = ImageStore(store, events, content, self._snapshotter, self._disk)
+        self._volumes = VolumeStore(store, events, config.data_root, self._disk)
+        self.parts = Parts(
+            config=config,
+            store=store,
+            events=events,
+            catalogue=Catalogue(store, events),
+            images=images,
+            snapshotter=self._snapshotter,
+            volumes=self._volumes,
+            networks=NetworkController(config, store, events),
+            tasks=TaskService(self._launcher, config.run_root),
+            mounts=self._mounts,
+            trash=Trash(config.data_root),
+            facts=HostFacts(host_layout().version == 2, config.default_log_options),
+        )
+        self._execs = Execs(self.parts)
+        self._containers = Containers(self.parts)
+        self._health = HealthMonitor(self.parts, self._execs)
+        self._containers.connect(self._execs, self._health)
+        self._recovery = Recovery(self._containers, self._execs, self._health)
+        images.users = self.parts.catalogue.users_of_image
+        self._volumes.users = self.parts.catalogue.users_of_volume
+        self.engine = Engine(
+            config=config,
+            events=events,
+            containers=self._containers,
+            execs=self._execs,
+            filesystem=Filesystem(self.parts, self._disk),
+            images=Images(images, ImageRemoval(images), ImageArchives(images, apply_changes)),
+            networks=ContainerNetworks(self.parts),
+            volumes=self._volumes,
+            builder=Builder(),
+            system=Overview(self.parts),
+        )
+
+    async def start(self) -> None:
+        """Bring everything to where clients can be served."""
+        self.parts.catalogue.load()
+        self._volumes.recover()
+        await asyncio.gather(self._launcher.start(), self.parts.networks.start())
+        await self._recovery.run()
+        await self.parts.networks.rebuild()
+
+    async def finish_recovery(self) -> None:
+        """Do what clients need not wait for."""
+        self.parts.trash.empty()
+        await self._recovery.finish()
+
+    async def close(self) -> None:
+        """Let go of everything; containers run on."""
+        self._bus.close()
+        for close in (
+            self._recovery.close,
+            self._health.close,
+            self._execs.close,
+            self._containers.close,
+            self.parts.networks.close,
+            self._launcher.stop,
+        ):
+            await close()
+        self._checkpoints.close()
+        self.parts.trash.close()
+        self._disk.shutdown()
+        self._mounts.shutdown()
+        self._store.close()
+
+    def _after_commit(self, events: list[JsonObject]) -> None:
+        self._bus.deliver(events)
+        self._checkpoints.plan()
+
+
+class _Checkpoints:
+    """Moves the database's log into its file, in a thread, a second after the last write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: asyncio.Future[None] | None = None
+
+    def plan(self) -> None:
+        """Run a checkpoint a second from now, unless one is planned."""
+        if self._timer is None:
+            with contextlib.suppress(RuntimeError):
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(_CHECKPOINT_SECONDS, self._begin)
+
+    def close(self) -> None:
+        """Plan nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _begin(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        self._running = loop.run_in_executor(None, self._store.checkpoint)

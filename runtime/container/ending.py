@@ -1,0 +1,163 @@
+"""Ending: what happens when a container's process has ended, by itself or not.
+
+Order: the exit is committed (with an intent, so that recovery goes on from there), the shim is told
+so that clients see the end of their streams, network and cgroup are undone, then leases are freed
+and the events published in Docker's order: ``network disconnect``, ``volume unmount``, ``oom``,
+``stop``, ``die``. Waiters learn of it last. Each step may be done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from runtime.container.container import duration_seconds
+from runtime.container.restart import next_restart
+from runtime.linux.cgroups import Cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runtime.container.container import Container
+    from runtime.container.exit_record import ExitRecord
+    from runtime.container.parts import Parts
+    from runtime.container.task import Task
+    from runtime.store import Transaction
+
+INTENT = "exit"
+
+
+class Ender:
+    """Watches tasks and processes their ends.
+
+    `after` are called with each container that ended, outside of its lock: removal of what is to be
+    removed by itself, the restart policy, health and execs.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._watching: set[asyncio.Task[None]] = set()
+        self.before: list[Callable[[Container], None]] = []
+        self.after: list[Callable[[Container], Awaitable[None]]] = []
+
+    def watch(self, container: Container, task: Task) -> None:
+        """Process the end of a task when it comes."""
+        watcher = asyncio.create_task(
+            self._watch(container, task, container.run), name=f"end of {container.task_id}"
+        )
+        self._watching.add(watcher)
+        watcher.add_done_callback(self._watching.discard)
+
+    async def close(self) -> None:
+        """Stop watching; what is being processed goes on to its end."""
+        for watcher in tuple(self._watching):
+            watcher.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    async def _watch(self, container: Container, task: Task, run: int) -> None:
+        record = await asyncio.shield(task.exited)
+        processing = asyncio.create_task(self.end(container, task, run, record))
+        await asyncio.shield(processing)
+
+    async def end(
+        self, container: Container, task: Task | None, run: int, record: ExitRecord
+    ) -> None:
+        """Process an end, once for each run."""
+        async with container.live.lock:
+            if container.run != run or not container.state.active:
+                return
+            container.state.end(record.code, record.finished_ns, oom=record.oom > 0)
+            container.dropped_log_bytes = record.dropped
+            if not record.finished_ns:
+                container.state.finished_ns = time.time_ns()
+            with self._parts.store.transaction() as transaction:
+                transaction.begin(INTENT, container.id, run)
+                self._parts.catalogue.save(transaction, container)
+            for call in self.before:
+                call(container)
+            await self.finish(container, task)
+        for step in self.after:
+            await step(container)
+
+    async def finish(self, container: Container, task: Task | None) -> None:
+        """Undo what a run had and publish its end; the exit is committed already."""
+        parts = self._parts
+        if task is not None:
+            await task.ack()
+        await clean_up(parts, container)
+        container.restart_at_ns = next_restart(container, time.time_ns())
+        if container.restart_at_ns is not None:
+            container.state.wait_for_restart()
+        with parts.store.transaction() as transaction:
+            transaction.end(INTENT, container.id)
+            transaction.end("stop", container.id)
+            parts.networks.release(transaction, container.id)
+            record_unmounts(parts, transaction, container)
+            self._record_end(transaction, container)
+            parts.catalogue.save(transaction, container)
+        parts.tasks.discard(container.task_id)
+        live = container.live
+        live.task, live.stop_asked = None, False
+        live.ended.set()
+        notify(live.exit_waiters, container)
+
+    def _record_end(self, transaction: Transaction, container: Container) -> None:
+        catalogue, state = self._parts.catalogue, container.state
+        if state.oom_killed:
+            catalogue.record(transaction, container, "oom")
+        if container.live.stop_asked:
+            catalogue.record(transaction, container, "stop")
+        duration = duration_seconds(state.started_ns, state.finished_ns)
+        extra = {"execDuration": str(duration), "exitCode": str(state.exit_code)}
+        catalogue.record(transaction, container, "die", extra)
+
+
+async def clean_up(parts: Parts, container: Container) -> None:
+    """Undo network and cgroup of a run; does nothing the second time."""
+    cgroup = Cgroup(parts.cgroup_path(container))
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(
+        parts.networks.teardown(container.id),
+        loop.run_in_executor(parts.mounts, _remove_cgroup, cgroup),
+    )
+
+
+def _remove_cgroup(cgroup: Cgroup) -> None:
+    if not cgroup.exists():
+        return
+    cgroup.kill()
+    with contextlib.suppress(OSError):
+        cgroup.remove()
+
+
+def record_mounts(parts: Parts, transaction: Transaction, container: Container) -> None:
+    """Record ``volume mount`` for each volume of a container that starts."""
+    for mount in container.mounts:
+        if mount.type == "volume":
+            attributes = {
+                "container": container.id,
+                "destination": mount.target,
+                "driver": mount.driver,
+                "propagation": mount.propagation,
+                "read/write": "true" if mount.rw else "false",
+            }
+            parts.events.record(transaction, "volume", "mount", mount.name, attributes)
+
+
+def record_unmounts(parts: Parts, transaction: Transaction, container: Container) -> None:
+    """Record ``volume unmount`` for each volume of a container that ended."""
+    for mount in container.mounts:
+        if mount.type == "volume":
+            attributes = {"container": container.id, "driver": mount.driver}
+            parts.events.record(transaction, "volume", "unmount", mount.name, attributes)
+
+
+def notify(waiters: list[asyncio.Future[tuple[int, str | None]]], container: Container) -> None:
+    """Tell everybody who waits for an end of a container."""
+    result = container.state.exit_code, container.state.error or None
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(result)
+    waiters.clear()

@@ -1,0 +1,230 @@
+"""`Containers`: everything the API does with containers, in one object.
+
+The methods are those of ``ContainersPart`` in `runtime.engine`; each finds the container and calls
+the module of its verb. This file shows how the verbs hang together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from runtime.container import inspection, listing
+from runtime.container.commit import commit
+from runtime.container.create import Creator
+from runtime.container.ending import Ender
+from runtime.container.log_replay import open_logs
+from runtime.container.remove import Remover
+from runtime.container.rename import rename
+from runtime.container.restart import Restarter
+from runtime.container.sessions import AttachSessions
+from runtime.container.start import Starter
+from runtime.container.stats import open_stats
+from runtime.container.stop import Stopper
+from runtime.container.top import top
+from runtime.container.update import update
+from runtime.errors import Conflict, InvalidArgument, NotFound, NotModified
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Sequence
+
+    from runtime.container.container import Container
+    from runtime.container.exec import Execs
+    from runtime.container.health import HealthMonitor
+    from runtime.container.options import (
+        AttachOptions,
+        CommitOptions,
+        ListOptions,
+        LogOptions,
+    )
+    from runtime.container.parts import Parts
+    from runtime.container.sessions import ClientConnection
+    from runtime.filters import Filters
+
+JsonObject = dict[str, object]
+
+
+class Containers:
+    """The handlers' ``engine.containers``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.sessions = AttachSessions(parts)
+        self.ender = Ender(parts)
+        self.starter = Starter(parts, self.ender, self.sessions)
+        self.restarter = Restarter(self._restart_by_policy)
+        self.stopper = Stopper(parts, self.restarter)
+        self.remover = Remover(parts, self.stopper)
+        self._creator = Creator(parts)
+        self.ender.after += [self._after_end, self.remover.remove_itself]
+        self.remover.forget.append(self.sessions.drop)
+
+    def connect(self, execs: Execs, health: HealthMonitor) -> None:
+        """Let execs and health follow the lives of containers."""
+        self.starter.started.append(health.begin)
+        self.stopper.paused.append(health.end)
+        self.stopper.unpaused.append(health.resume)
+        self.ender.before.append(health.stopped)
+        self.remover.forget.append(execs.drop_all)
+
+    async def close(self) -> None:
+        """Let go of everything that belongs to this engine process; containers run on."""
+        await self.restarter.close()
+        await self.sessions.close()
+        await self.ender.close()
+
+    def find(self, ref: str) -> Container:
+        """Return a container by id, unique prefix of it, or name."""
+        return self.parts.catalogue.get(ref)
+
+    async def create(
+        self, name: str | None, body: JsonObject, platform: str | None
+    ) -> tuple[str, list[str]]:
+        """Create a container; returns its id and warnings."""
+        return await self._creator.create(name, body, platform)
+
+    async def start(self, ref: str, detach_keys: str | None = None) -> None:  # noqa: ARG002
+        """Start a container; the keys are those of the attach request."""
+        container = self.find(ref)
+        self.restarter.cancel(container)
+        await self._start(container)
+
+    async def _start(self, container: Container) -> None:
+        try:
+            await self.starter.start(container)
+        except NotModified:
+            raise
+        except Exception:
+            await self.remover.remove_itself(container)
+            raise
+
+    async def _restart_by_policy(self, container: Container) -> None:
+        await self.starter.start(container, by_policy=True)
+
+    async def _after_end(self, container: Container) -> None:
+        self.restarter.plan(container)
+
+    async def stop(
+        self,
+        ref: str,
+        signal: str | None = None,
+        timeout: int | None = None,  # noqa: ASYNC109 - the request's own
+    ) -> None:
+        """Stop a container."""
+        await self.stopper.stop(self.find(ref), signal, timeout)
+
+    async def restart(
+        self,
+        ref: str,
+        signal: str | None = None,
+        timeout: int | None = None,  # noqa: ASYNC109 - the request's own
+    ) -> None:
+        """Stop a container if it runs, then start it."""
+        container = self.find(ref)
+        with contextlib.suppress(NotModified):
+            await self.stopper.stop(container, signal, timeout, by_hand=False)
+        await self._start(container)
+        with self.parts.store.transaction() as transaction:
+            self.parts.catalogue.record(transaction, container, "restart")
+
+    async def kill(self, ref: str, signal: str | None = None) -> None:
+        """Send a signal."""
+        try:
+            container = self.find(ref)
+        except NotFound as error:
+            raise NotFound(f"cannot kill container: {ref}: {error.message}") from error
+        await self.stopper.kill(container, ref, signal)
+
+    async def pause(self, ref: str) -> None:
+        """Freeze all processes of a container."""
+        await self.stopper.pause(self.find(ref))
+
+    async def unpause(self, ref: str) -> None:
+        """Thaw all processes of a container."""
+        await self.stopper.unpause(self.find(ref))
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give a container another name."""
+        await rename(self.parts, self.find(ref), name)
+
+    async def update(self, ref: str, body: JsonObject) -> list[str]:
+        """Change limits and restart policy; returns warnings."""
+        return await update(self.parts, self.find(ref), body)
+
+    async def remove(
+        self,
+        ref: str,
+        *,
+        force: bool = False,
+        volumes: bool = False,
+        link: bool = False,
+    ) -> None:
+        """Remove a container; links are no objects of their own here."""
+        if link:
+            raise InvalidArgument(f"cannot remove link {ref}: links are part of their container")
+        await self.remover.remove(self.find(ref), ref, force=force, volumes=volumes)
+
+    async def resize(self, ref: str, height: int, width: int) -> None:
+        """Set the size of the container's terminal."""
+        container = self.find(ref)
+        task = container.live.task
+        if task is None:
+            raise Conflict(f"container {container.id} is not running")
+        await task.resize(height, width)
+        extra = {"height": str(height), "width": str(width)}
+        self.parts.catalogue.publish(container, "resize", extra)
+
+    def waiter(self, ref: str, condition: str) -> Awaitable[tuple[int, str | None]]:
+        """Register at once for an end of a container."""
+        container = self.find(ref)
+        future: asyncio.Future[tuple[int, str | None]] = asyncio.get_running_loop().create_future()
+        if condition == "removed":
+            container.live.removal_waiters.append(future)
+        elif condition == "next-exit" or (condition == "not-running" and _runs(container)):
+            container.live.exit_waiters.append(future)
+        elif condition == "not-running":
+            future.set_result((container.state.exit_code, container.state.error or None))
+        else:
+            raise InvalidArgument(f'invalid condition: "{condition}"')
+        return future
+
+    async def inspect(self, ref: str, *, size: bool = False) -> JsonObject:
+        """Return the body of ``GET /containers/{id}/json``."""
+        return await inspection.inspect(self.parts, self.find(ref), size=size)
+
+    async def list(self, options: ListOptions) -> Sequence[JsonObject]:
+        """Return the bodies of ``GET /containers/json``, newest first."""
+        return await listing.list_containers(self.parts, options)
+
+    async def top(self, ref: str, ps_args: str) -> JsonObject:
+        """Return ``Titles`` and ``Processes``."""
+        return await top(self.parts, self.find(ref), ps_args)
+
+    async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
+        """Remove stopped containers; returns their ids and the bytes gained."""
+        return await self.remover.prune(filters)
+
+    async def logs(self, ref: str, options: LogOptions) -> tuple[bool, AsyncIterator[bytes]]:
+        """Return whether the container has a terminal, and its log, framed unless it has one."""
+        container = self.find(ref)
+        return container.tty, await open_logs(self.parts, container, options)
+
+    async def attach(self, ref: str, options: AttachOptions, hijack: ClientConnection) -> None:
+        """Accept the connection and hand it to the container."""
+        await self.sessions.attach(self.find(ref), ref, options, hijack)
+
+    async def stats(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[JsonObject]:
+        """Return samples: one a second, or a single one without ``stream``."""
+        return open_stats(self.parts, self.find(ref), stream=stream, one_shot=one_shot)
+
+    async def commit(self, ref: str, options: CommitOptions) -> str:
+        """Make an image of a container; returns its id."""
+        return await commit(self.parts, self.find(ref), options)
+
+
+def _runs(container: Container) -> bool:
+    """Whether an end is still to come, or its processing to end."""
+    return container.state.running or (
+        container.live.task is not None and not container.live.ended.is_set()
+    )

@@ -1,0 +1,132 @@
+"""Networks as the API sees them: the controller, plus what a connect changes in a container.
+
+A live connect hands new descriptors to the container's shim and rewrites its ``hosts`` and
+``resolv.conf`` in place: they are bind-mounted files, whose inode must stay.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from runtime.container.create_request import ENDPOINT
+from runtime.container.network_request import container_view
+from runtime.errors import Conflict
+from runtime.linux import process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runtime.container.container import Container
+    from runtime.container.parts import Parts
+    from runtime.filters import Filters
+    from runtime.network.allocation import Attachment
+
+JsonObject = dict[str, object]
+
+
+class ContainerNetworks:
+    """The handlers' ``engine.networks``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._controller = parts.networks
+
+    async def create(self, body: JsonObject) -> tuple[str, str]:
+        """Create a network; returns its id and a warning or nothing."""
+        return await self._controller.create(body)
+
+    async def inspect(self, ref: str) -> JsonObject:
+        """Return the body of ``GET /networks/{id}``."""
+        return self._controller.inspect(ref)
+
+    async def list(self, filters: Filters) -> Sequence[JsonObject]:
+        """Return networks without their containers."""
+        return self._controller.list(filters)
+
+    async def remove(self, ref: str) -> None:
+        """Remove a network that nobody uses."""
+        await self._controller.remove(ref)
+
+    async def prune(self, filters: Filters) -> Sequence[str]:
+        """Remove networks without containers; returns their names."""
+        return await self._controller.prune(filters)
+
+    async def connect(self, ref: str, container: str, settings: JsonObject) -> None:
+        """Connect a container, running or not."""
+        found = self._parts.catalogue.get(container)
+        async with found.live.lock:
+            _require_settled(found)
+            fds = await _descriptors(found)
+            try:
+                attachment = await self._controller.connect(
+                    ref, container_view(found), ENDPOINT(settings or {}), fds
+                )
+            finally:
+                process.close_all(list((fds or {}).values()))
+            found.endpoints[attachment.network_name] = ENDPOINT(settings or {})
+            await self._apply(found, attachment)
+
+    async def disconnect(self, ref: str, container: str, *, force: bool = False) -> None:
+        """Disconnect a container, running or not."""
+        found = self._parts.catalogue.get(container)
+        async with found.live.lock:
+            fds = await _descriptors(found)
+            try:
+                attachment = await self._controller.disconnect(
+                    ref, container_view(found), fds, force=force
+                )
+            finally:
+                process.close_all(list((fds or {}).values()))
+            found.endpoints.pop(attachment.network_name, None)
+            await self._apply(found, attachment)
+
+    async def _apply(self, container: Container, attachment: Attachment) -> None:
+        """Keep the settings, give the shim its descriptors, write the files."""
+        task = container.live.task
+        try:
+            for name, fd in attachment.store.items():
+                if task is not None:
+                    await task.store(name, fd)
+            for name in attachment.drop:
+                if task is not None:
+                    await task.drop(name)
+        finally:
+            process.close_all(list(attachment.store.values()))
+        if task is not None:
+            directory = self._parts.directory(container)
+            edit_in_place(os.path.join(directory, "hosts"), attachment.edit_hosts)
+            edit_in_place(os.path.join(directory, "resolv.conf"), attachment.edit_resolv_conf)
+        self._parts.catalogue.commit(container)
+
+
+def write_in_place(path: str, content: bytes) -> None:
+    """Replace a file's content and keep its inode; readers never see it empty."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        os.pwrite(fd, content, 0)
+        os.ftruncate(fd, len(content))
+    finally:
+        os.close(fd)
+
+
+def edit_in_place(path: str, edit: Callable[[bytes], bytes]) -> None:
+    """Change a file's content and keep its inode."""
+    with open(path, "rb") as file:
+        before = file.read()
+    after = edit(before)
+    if after != before:
+        write_in_place(path, after)
+
+
+async def _descriptors(container: Container) -> dict[str, int] | None:
+    task = container.live.task
+    return await task.fds() if task is not None and container.state.active else None
+
+
+def _require_settled(container: Container) -> None:
+    if container.state.removing or container.state.dead:
+        raise Conflict(
+            f"Container {container.id} is marked for removal and cannot be connected or "
+            "disconnected to the network"
+        )

@@ -1,0 +1,229 @@
+"""From a container's record to the plan of its next run, and the descriptors that go with it.
+
+What other containers lend (network, IPC, PID namespaces, shared files) is looked up here; the
+specification itself is made by `runtime.container.spec`, its compiled form by
+`runtime.container.plan`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from runtime.container import inspection
+from runtime.container.default_mounts import bound, mount_entry
+from runtime.container.document import flag, section, string_map, text, texts
+from runtime.container.host import read_host
+from runtime.container.log_options import shim_log
+from runtime.container.networking import write_in_place
+from runtime.container.plan import compile_plan
+from runtime.container.spec import SpecInput, build_spec, exec_process
+from runtime.errors import Conflict, InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime.container.container import Container
+    from runtime.container.exec_session import ExecSession
+    from runtime.container.parts import Parts
+    from runtime.container.plan_types import Plan
+    from runtime.network.allocation import Sandbox
+
+JsonObject = dict[str, object]
+
+_FILES = ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
+_SHARED_IPC = frozenset({"shareable"})
+
+
+class Planner:
+    """Makes plans."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._host = read_host(parts.facts)
+
+    def make_sources(self, container: Container) -> None:
+        """Make the directories of binds that are to be made, blocking.
+
+        Raises:
+            InvalidArgument: the source of a mount is gone.
+        """
+        for mount in container.mounts:
+            if mount.type != "bind":
+                continue
+            if mount.create_source:
+                with contextlib.suppress(FileExistsError):
+                    os.makedirs(mount.source, mode=0o755, exist_ok=True)
+            elif not os.path.exists(mount.source):
+                raise InvalidArgument(
+                    f'invalid mount config for type "bind": bind source path does not exist: '
+                    f"{mount.source}"
+                )
+
+    def plan(self, container: Container, sandbox: Sandbox) -> tuple[Plan, dict[str, int]]:
+        """Return the plan of a run and the namespaces that it joins; writes its files.
+
+        Raises:
+            Conflict: a container that lends a namespace does not run.
+            InvalidArgument: the request asks for what cannot be.
+        """
+        fds: dict[str, int] = {}
+        try:
+            joined = self._join(container, fds)
+            if sandbox.netns is not None:
+                joined["network"] = os.path.join(
+                    self._parts.config.tasks_path, container.task_id, "netns"
+                )
+            given = SpecInput(
+                container_id=container.id,
+                config=container.config,
+                host_config=container.host_config,
+                host=self._host,
+                mounts=self._mounts(container, sandbox),
+                cgroup=self._parts.cgroup_path(container),
+                hostname=self._hostname(container),
+                domainname=text(container.config, "Domainname"),
+                joined=joined,
+                shm=self._shm(container),
+            )
+            spec = build_spec(given)
+            plan = compile_plan(
+                spec,
+                stdin=flag(container.config, "OpenStdin"),
+                stdin_once=flag(container.config, "StdinOnce"),
+                log=self.log_order(container),
+                user=text(container.config, "User"),
+                groups=tuple(texts(container.host_config, "GroupAdd")),
+            )
+        except BaseException:
+            for fd in fds.values():
+                os.close(fd)
+            raise
+        container.live.spec = spec
+        return plan, fds
+
+    def exec_plan(self, session: ExecSession) -> Plan:
+        """Return the plan of an exec.
+
+        Raises:
+            InvalidArgument: the request asks for what cannot be.
+        """
+        container = session.container
+        spec = exec_process(self._spec(container), container.config, session.body, self._host)
+        return compile_plan(
+            spec,
+            kind="exec",
+            stdin=flag(session.body, "AttachStdin"),
+            stdin_once=True,
+            user=text(session.body, "User") or text(container.config, "User"),
+            groups=tuple(texts(container.host_config, "GroupAdd")),
+        )
+
+    def _spec(self, container: Container) -> JsonObject:
+        """Return the specification of the present run; an earlier engine may have made it."""
+        if container.live.spec is None:
+            path = os.path.join(self._parts.config.tasks_path, container.task_id, "config.json")
+            with open(path, encoding="utf-8") as file:
+                container.live.spec = json.load(file)
+        return container.live.spec or {}
+
+    def log_order(self, container: Container) -> JsonObject | None:
+        """Return what the shim is told about the log."""
+        log = section(container.host_config, "LogConfig")
+        environment = dict(entry.partition("=")[::2] for entry in texts(container.config, "Env"))
+        return shim_log(
+            text(log, "Type"),
+            string_map(log, "Config"),
+            inspection.log_path(self._parts, container),
+            container.labels,
+            environment,
+        )
+
+    # -- mounts and files --------------------------------------------------------------------------
+
+    def _mounts(self, container: Container, sandbox: Sandbox) -> list[JsonObject]:
+        taken = {mount.target for mount in container.mounts}
+        writable = not flag(container.host_config, "ReadonlyRootfs")
+        sources = self._generated_files(container, sandbox)
+        entries = [
+            bound(sources[target], target, writable=writable)
+            for target in _FILES
+            if target in sources and target not in taken
+        ]
+        return entries + [mount_entry(mount) for mount in container.mounts]
+
+    def _generated_files(self, container: Container, sandbox: Sandbox) -> dict[str, str]:
+        """Write hostname, hosts and resolv.conf; one that shares a network shares the files."""
+        lender = self._lender(container, "NetworkMode")
+        owner = container if lender is None else lender
+        directory = self._parts.directory(owner)
+        if lender is None:
+            contents: Mapping[str, bytes | None] = {
+                "hostname": f"{text(container.config, 'Hostname')}\n".encode(),
+                "hosts": sandbox.hosts,
+                "resolv.conf": sandbox.resolv_conf,
+            }
+            for name, content in contents.items():
+                if content is not None:
+                    write_in_place(os.path.join(directory, name), content)
+        return {target: os.path.join(directory, os.path.basename(target)) for target in _FILES}
+
+    def _hostname(self, container: Container) -> str:
+        lender = self._lender(container, "NetworkMode")
+        return text((lender or container).config, "Hostname")
+
+    def _shm(self, container: Container) -> str:
+        """Return the directory of a ``/dev/shm`` that several containers share, else nothing."""
+        lender = self._lender(container, "IpcMode")
+        if lender is not None:
+            return self._parts.shared_memory(lender)
+        if text(container.host_config, "IpcMode") in _SHARED_IPC:
+            path = self._parts.shared_memory(container)
+            os.makedirs(path, exist_ok=True)
+            os.chmod(path, 0o1777)  # noqa: S103 - as /dev/shm is everywhere
+            return path
+        return ""
+
+    # -- what other containers lend ----------------------------------------------------------------
+
+    def _lender(self, container: Container, key: str) -> Container | None:
+        return self._parts.catalogue.joined_by(container, key)
+
+    def _join(self, container: Container, fds: dict[str, int]) -> dict[str, str]:
+        joined: dict[str, str] = {}
+        for key, kind, name, what in (
+            ("NetworkMode", "net", "network", "network"),
+            ("IpcMode", "ipc", "ipc", "IPC namespace"),
+            ("PidMode", "pid", "pid", "PID namespace"),
+        ):
+            lender = self._lender(container, key)
+            if lender is None:
+                continue
+            if key == "IpcMode" and text(lender.host_config, key) not in _SHARED_IPC:
+                raise InvalidArgument(
+                    f"cannot join IPC namespace of container {lender.id}: non-shareable IPC "
+                    "(hint: use IpcMode:shareable for the donor container)"
+                )
+            path, fd = _open_namespace(lender, kind, what)
+            joined[name] = path
+            fds[f"{kind}ns"] = fd
+        return joined
+
+
+def _open_namespace(lender: Container, kind: str, what: str) -> tuple[str, int]:
+    """Open a namespace of a running container, never that of a process that took its number."""
+    task = lender.live.task
+    refusal = Conflict(f"cannot join {what} of a non running container: {lender.id}")
+    if task is None or not lender.state.active:
+        raise refusal
+    path = f"/proc/{task.pid}/ns/{kind}"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise refusal from error
+    if not task.signal(0):
+        os.close(fd)
+        raise refusal
+    return path, fd

@@ -1,0 +1,211 @@
+"""Start: a created or ended container gets a process.
+
+Order: a transaction (run number, addresses, ports, intent ``start``); then at the same time the
+root's overlay, the network and the plan; the shim makes the process up to its barrier; waiting
+clients are attached, so that they miss no byte; ``go``; a transaction that says *running*.
+What was begun is undone in reverse when a step fails; recovery calls the same `undo_start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from runtime.container.ending import clean_up, record_mounts, record_unmounts
+from runtime.container.network_request import sandbox_request
+from runtime.container.planning import Planner
+from runtime.container.start_errors import container_failure
+from runtime.container.task import TaskFailed, TaskOrder
+from runtime.errors import Conflict, EngineError, NotModified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.container.container import Container
+    from runtime.container.ending import Ender
+    from runtime.container.parts import Parts
+    from runtime.container.sessions import AttachSessions
+    from runtime.container.task import Task
+    from runtime.network.allocation import Allocation, Sandbox
+
+INTENT = "start"
+
+
+class Starter:
+    """Starts containers; `started` are called with each one that runs."""
+
+    def __init__(self, parts: Parts, ender: Ender, sessions: AttachSessions) -> None:
+        self._parts = parts
+        self._ender = ender
+        self._sessions = sessions
+        self._planner = Planner(parts)
+        self.started: list[Callable[[Container], None]] = []
+
+    async def start(self, container: Container, *, by_policy: bool = False) -> None:
+        """Start a container.
+
+        Args:
+            container: the container.
+            by_policy: a restart policy asks, not a client.
+
+        Raises:
+            NotModified: it runs.
+            Conflict: its state does not allow it.
+            EngineError: it could not be started; the container keeps the text as its error.
+        """
+        async with container.live.lock:
+            _check(container, by_policy=by_policy)
+            async with self._parts.starts:
+                await self.start_locked(container, by_policy=by_policy)
+
+    async def start_locked(self, container: Container, *, by_policy: bool = False) -> None:
+        """Start a container whose lock the caller holds."""
+        try:
+            await self._run(container, by_policy=by_policy)
+        except TaskFailed as error:
+            failure = container_failure(error.step, error.text)
+            self._fail(container, failure.code, failure.message)
+            raise failure.error() from error
+        except EngineError as error:
+            self._fail(container, 128, error.message)
+            raise
+        except OSError as error:
+            self._fail(container, 128, str(error))
+            raise EngineError(str(error)) from error
+
+    def _fail(self, container: Container, code: int, message: str) -> None:
+        container.state.fail(code, message)
+        container.restart_at_ns = None
+        container.live.ended.set()
+        self._parts.catalogue.commit(container)
+
+    async def _run(self, container: Container, *, by_policy: bool) -> None:
+        parts = self._parts
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(undo_start, parts, container)
+            allocation = self._begin(container, by_policy=by_policy)
+            parts.fault("begin")
+            with contextlib.ExitStack() as handed_over:
+                order = await self._prepare(container, allocation, handed_over)
+                parts.fault("prepare")
+                task = await parts.tasks.create(order)
+            undo.push_async_callback(_leave, task)
+            parts.fault("create")
+            await self._sessions.join(container, task)
+            parts.fault("attach")
+            await task.go()
+            parts.fault("go")
+            self._commit(container, task)
+            undo.pop_all()
+        self._ender.watch(container, task)
+        for call in self.started:
+            call(container)
+        await self._sessions.join(container, task)
+
+    def _begin(self, container: Container, *, by_policy: bool) -> Allocation:
+        """Commit that a start begins, and what it takes."""
+        parts = self._parts
+        state, live = container.state, container.live
+        state.starting = True
+        state.error = ""
+        container.run += 1
+        container.restart_at_ns = None
+        if not by_policy:
+            container.manually_stopped = False
+            container.restart_count = container.backoff_ns = 0
+        live.stop_asked = False
+        live.ended.clear()
+        with parts.store.transaction() as transaction:
+            transaction.begin(INTENT, container.id, container.run)
+            record_mounts(parts, transaction, container)
+            allocation = parts.networks.allocate(transaction, sandbox_request(container))
+            parts.catalogue.save(transaction, container)
+        return allocation
+
+    async def _prepare(
+        self, container: Container, allocation: Allocation, handed_over: contextlib.ExitStack
+    ) -> TaskOrder:
+        """Make everything the shim is given; `handed_over` closes our descriptors afterwards."""
+        parts = self._parts
+        loop = asyncio.get_running_loop()
+        results = await asyncio.gather(
+            loop.run_in_executor(
+                parts.mounts, parts.snapshotter.mount_now, container.id, container.layers
+            ),
+            parts.networks.setup(allocation),
+            loop.run_in_executor(parts.mounts, self._planner.make_sources, container),
+            return_exceptions=True,
+        )
+        rootfs, sandbox, _sources = results
+        fds: dict[str, int] = {}
+        if isinstance(rootfs, int):
+            fds["rootfs"] = rootfs
+        if not isinstance(sandbox, BaseException):
+            fds.update(_sandbox_fds(sandbox))
+        handed_over.callback(_close_all, fds)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        parts.fault("mount")
+        if isinstance(sandbox, BaseException):  # for the type checker: raised above
+            raise sandbox
+        plan, joined = self._planner.plan(container, sandbox)
+        fds.update(joined)
+        return TaskOrder(container.task_id, "container", dict(plan), fds)
+
+    def _commit(self, container: Container, task: Task) -> None:
+        container.live.task = task
+        container.state.start(task.pid, time.time_ns())
+        with self._parts.store.transaction() as transaction:
+            transaction.end(INTENT, container.id)
+            self._parts.catalogue.save(transaction, container, "start")
+
+
+def _check(container: Container, *, by_policy: bool) -> None:
+    state = container.state
+    if state.removing or state.dead:
+        raise Conflict("container is marked for removal and cannot be started")
+    if by_policy:
+        if not state.restarting:
+            raise NotModified("the restart is no longer wanted")
+        return
+    if state.paused:
+        raise Conflict("cannot start a paused container, try unpause instead")
+    if state.active:
+        raise NotModified(f"container {container.name} is already running")
+
+
+async def _leave(task: Task) -> None:
+    """Have the shim of a task that is not wanted undo it."""
+    task.signal(signal.SIGKILL)
+    await task.ack()
+    await task.undo()
+
+
+def _sandbox_fds(sandbox: Sandbox) -> dict[str, int]:
+    fds = {f"store:{name}": fd for name, fd in sandbox.store.items()}
+    if sandbox.netns is not None:
+        fds["netns"] = sandbox.netns
+    return fds
+
+
+def _close_all(fds: dict[str, int]) -> None:
+    for fd in fds.values():
+        os.close(fd)
+    fds.clear()
+
+
+async def undo_start(parts: Parts, container: Container) -> None:
+    """Undo a start that did not come to a running process; all steps are idempotent."""
+    await clean_up(parts, container)
+    parts.tasks.discard(container.task_id)
+    container.state.starting = False
+    with parts.store.transaction() as transaction:
+        transaction.end(INTENT, container.id)
+        parts.networks.release(transaction, container.id)
+        record_unmounts(parts, transaction, container)
+        parts.catalogue.save(transaction, container)

@@ -1,0 +1,64 @@
+"""Why a program could not be started: Docker's exit code, status and text for each cause.
+
+The texts carry the prefixes of Docker's runtime because clients look for parts of them; the CLI
+turns "executable file not found" and "no such file" into 127, "permission denied" into 126.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.errors import EngineError, InvalidArgument
+
+_CREATE = (
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: "
+)
+_INIT = "error during container init: "
+_EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
+_MISSING = ("executable file not found", "no such file or directory", "not found")
+LOOKUP_STEPS = frozenset({"lookup", "exec", "program", "user"})
+"""Steps of init whose text is not about the container's set-up but about its program or user."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailure:
+    """What a client is told: exit code of the state, text, and whether its request is at fault."""
+
+    code: int
+    message: str
+    request_fault: bool
+
+    def error(self) -> EngineError:
+        """Return the error to raise."""
+        return InvalidArgument(self.message) if self.request_fault else EngineError(self.message)
+
+
+def _classify(cause: str) -> tuple[int, bool]:
+    lowered = cause.lower()
+    if "permission denied" in lowered or "is a directory" in lowered:
+        return 126, True
+    if "not a directory" in lowered or any(text in lowered for text in _MISSING):
+        return 127, True
+    return 128, False
+
+
+def container_failure(step: str, cause: str) -> StartFailure:
+    """Return what a client is told when a container's start failed in init.
+
+    Args:
+        step: the step of init.
+        cause: its text, in Docker's words where there are such.
+    """
+    code, fault = _classify(cause)
+    if step in {"user", "identity"} or "unable to find" in cause:
+        return StartFailure(code=128, message=cause, request_fault=True)
+    about_program = step in LOOKUP_STEPS or cause.startswith("exec:")
+    prefix = _CREATE if about_program else _CREATE + _INIT
+    return StartFailure(code, prefix + cause, fault)
+
+
+def exec_failure(cause: str) -> StartFailure:
+    """Return what a client is told when an exec's start failed."""
+    code, _fault = _classify(cause)
+    return StartFailure(code, _EXEC + cause, request_fault=True)

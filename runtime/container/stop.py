@@ -1,0 +1,223 @@
+"""Stop, kill, pause: signals to a container and what is durable about them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal as signals
+import time
+from typing import TYPE_CHECKING
+
+from runtime.container.document import text
+from runtime.container.ending import notify
+from runtime.container.signals import parse_signal
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotModified
+from runtime.linux.cgroups import Cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.container.container import Container
+    from runtime.container.parts import Parts
+    from runtime.container.restart import Restarter
+
+DEFAULT_TIMEOUT = 10
+INTENT = "stop"
+_AFTER_KILL = 30
+_SECOND = 1_000_000_000
+
+
+class Stopper:
+    """Ends containers, and stops them for a while.
+
+    `paused` and `unpaused` are called with each container to which that happened.
+    """
+
+    def __init__(self, parts: Parts, restarter: Restarter) -> None:
+        self._parts = parts
+        self._restarter = restarter
+        self.paused: list[Callable[[Container], None]] = []
+        self.unpaused: list[Callable[[Container], None]] = []
+
+    async def stop(
+        self,
+        container: Container,
+        signal: str | None = None,
+        seconds: int | None = None,
+        *,
+        by_hand: bool = True,
+    ) -> None:
+        """Ask a container to end, and kill it when its time is over.
+
+        Args:
+            container: the container.
+            signal: instead of the configured stop signal.
+            seconds: until it is killed, -1 for ever; None takes the container's own.
+            by_hand: restart policies do not start it again.
+
+        Raises:
+            NotModified: it is not running.
+        """
+        number = parse_signal(signal or text(container.config, "StopSignal") or "SIGTERM")
+        limit = _timeout(container, seconds)
+        async with container.live.lock:
+            if await self._cancel_restart(container, by_hand=by_hand):
+                return
+            if not container.state.running:
+                raise NotModified(f"Container already stopped: {container.name}")
+            run = container.run
+            container.live.stop_asked = True
+            container.manually_stopped = by_hand or container.manually_stopped
+            deadline = None if limit < 0 else time.time_ns() + limit * _SECOND
+            with self._parts.store.transaction() as transaction:
+                transaction.begin(INTENT, container.id, run, deadline)
+                self._parts.catalogue.save(transaction, container)
+        self._send(container, number)
+        await self.finish(container, run, None if limit < 0 else float(limit))
+
+    async def finish(self, container: Container, run: int, seconds: float | None) -> None:
+        """Wait for the end of a container that was told to end; kill it after some seconds."""
+        if await self._ended(container, run, seconds):
+            return
+        self._send(container, signals.SIGKILL)
+        await self._thaw(container)
+        if not await self._ended(container, run, _AFTER_KILL):
+            raise EngineError(
+                f"cannot stop container: {container.name}: tried to kill container, but did not "
+                "receive an exit event"
+            )
+
+    async def kill(self, container: Container, ref: str, signal: str | None) -> None:
+        """Send a signal; SIGKILL waits for the end.
+
+        Raises:
+            InvalidArgument: there is no such signal.
+            Conflict: it is not running.
+        """
+        try:
+            number = parse_signal(signal or "SIGKILL")
+        except InvalidArgument as error:
+            raise InvalidArgument(f"cannot kill container: {ref}: {error.message}") from error
+        stop_signal = parse_signal(text(container.config, "StopSignal") or "SIGTERM")
+        async with container.live.lock:
+            if await self._cancel_restart(container, by_hand=True):
+                return
+            if not container.state.running:
+                raise Conflict(
+                    f"cannot kill container: {ref}: container {container.id} is not running"
+                )
+            run = container.run
+            if number in {signals.SIGKILL, stop_signal} and not container.manually_stopped:
+                container.manually_stopped = True
+                self._parts.catalogue.commit(container)
+        self._send(container, number)
+        if number == signals.SIGKILL:
+            await self._thaw(container)
+            await self._ended(container, run, _AFTER_KILL)
+
+    async def end_for_removal(self, container: Container) -> None:
+        """Kill a container that is to be removed, and wait for its end."""
+        async with container.live.lock:
+            if await self._cancel_restart(container, by_hand=True):
+                return
+            if not container.state.running:
+                return
+            run = container.run
+            container.manually_stopped = True
+            self._parts.catalogue.commit(container)
+        self._send(container, signals.SIGKILL)
+        await self._thaw(container)
+        if not await self._ended(container, run, _AFTER_KILL):
+            raise EngineError(
+                f"cannot remove container {container.name!r}: could not kill: tried to kill "
+                "container, but did not receive an exit event"
+            )
+
+    async def pause(self, container: Container) -> None:
+        """Freeze all processes of a container.
+
+        Raises:
+            Conflict: it is not running, or paused already.
+        """
+        async with container.live.lock:
+            _require_running(container)
+            if container.state.paused:
+                raise Conflict(f"Container {container.id} is already paused")
+            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).freeze)
+            container.state.paused = True
+            self._parts.catalogue.commit(container, "pause")
+        for call in self.paused:
+            call(container)
+
+    async def unpause(self, container: Container) -> None:
+        """Thaw all processes of a container.
+
+        Raises:
+            EngineError: it is not paused.
+        """
+        async with container.live.lock:
+            if not container.state.paused:
+                raise EngineError(f"Container {container.id} is not paused")
+            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+            container.state.paused = False
+            self._parts.catalogue.commit(container, "unpause")
+        for call in self.unpaused:
+            call(container)
+
+    async def _cancel_restart(self, container: Container, *, by_hand: bool) -> bool:
+        """End the pause before a restart; tells whether there was one."""
+        if not container.state.restarting:
+            return False
+        self._restarter.cancel(container)
+        container.state.running = container.state.restarting = False
+        container.restart_at_ns = None
+        container.manually_stopped = by_hand or container.manually_stopped
+        self._parts.catalogue.commit(container)
+        notify(container.live.exit_waiters, container)
+        return True
+
+    def _send(self, container: Container, number: int) -> None:
+        task = container.live.task
+        if task is None:
+            return
+        if not task.signal(number):
+            return  # it has just ended by itself
+        extra = {"signal": str(int(number))}
+        with self._parts.store.transaction() as transaction:
+            self._parts.catalogue.record(transaction, container, "kill", extra)
+
+    async def _ended(self, container: Container, run: int, seconds: float | None) -> bool:
+        if container.run != run:
+            return True
+        try:
+            await asyncio.wait_for(container.live.ended.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _thaw(self, container: Container) -> None:
+        """Let a paused container see the signal that kills it."""
+        if container.state.paused:
+            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+
+    async def _in_thread(self, work: object) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._parts.mounts, work)  # type: ignore[arg-type]
+        except OSError as error:
+            raise EngineError(f"cannot change the freezer: {error}") from error
+
+
+def _timeout(container: Container, asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    own = container.config.get("StopTimeout")
+    return own if isinstance(own, int) else DEFAULT_TIMEOUT
+
+
+def _require_running(container: Container) -> None:
+    if container.state.restarting:
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
+    if not container.state.running:
+        raise Conflict(f"container {container.id} is not running")

@@ -1,0 +1,171 @@
+"""The engine's process: options, locks, the parts put together, recovery, serving, the end.
+
+One engine holds a data root and a run root by a lock each. Order of the start: locks, boot id,
+database, launcher and networks, recovery, sockets, readiness; what clients need not wait for
+(policies, orphans) comes after that. SIGTERM ends the engine, never the containers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from runtime import systemd
+from runtime.api.router import Router
+from runtime.assembly import Assembly
+from runtime.config import VERSION, AddressPool, EngineConfig, load_config
+from runtime.errors import EngineError, InvalidArgument
+from runtime.host_checks import check_host
+from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
+from runtime.http_server.server import HttpServer
+from runtime.ownership import Ownership, forget_tasks_of_earlier_boot
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Sequence
+
+_log = logging.getLogger("shoal")
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_BYTES = 10 * 1024 * 1024
+_STOP_SECONDS = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run an engine until it is told to end; returns the exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        config = _config(options)
+        check_host()
+        with Ownership(config):
+            _start_logging(config)
+            forget_tasks_of_earlier_boot(config)
+            asyncio.run(Daemon(config, _tls(options)).run())
+    except EngineError as error:
+        sys.stderr.write(f"shoald: {error.message}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shoald", allow_abbrev=False, description="The Shoal container engine."
+    )
+    parser.add_argument("-H", "--host", action="append", metavar="URL", dest="hosts")
+    parser.add_argument("--data-root", metavar="DIR")
+    parser.add_argument("--run-root", "--exec-root", metavar="DIR")
+    parser.add_argument("-G", "--group", metavar="NAME")
+    parser.add_argument("--config-file", metavar="FILE")
+    parser.add_argument("-l", "--log-level", choices=("debug", "info", "warn", "error", "fatal"))
+    parser.add_argument("-D", "--debug", action="store_const", const="debug", dest="log_level")
+    parser.add_argument("--bip", metavar="CIDR", dest="bridge_address")
+    parser.add_argument("--dns", action="append", metavar="ADDRESS")
+    parser.add_argument("--label", action="append", metavar="KEY=VALUE", dest="labels")
+    parser.add_argument("--host-gateway-ip", metavar="ADDRESS", dest="host_gateway")
+    parser.add_argument(
+        "--default-address-pool",
+        action="append",
+        metavar="base=CIDR,size=BITS",
+        dest="address_pools",
+        type=_pool,
+    )
+    parser.add_argument("--tlsverify", action="store_true")
+    parser.add_argument("--tlscacert", metavar="FILE", default="")
+    parser.add_argument("--tlscert", metavar="FILE", default="")
+    parser.add_argument("--tlskey", metavar="FILE", default="")
+    parser.add_argument("-v", "--version", action="version", version=f"shoald {VERSION}")
+    return parser
+
+
+def _pool(value: str) -> AddressPool:
+    parts = dict(part.partition("=")[::2] for part in value.split(","))
+    if parts.keys() != {"base", "size"} or not parts["size"].isdecimal():
+        raise argparse.ArgumentTypeError(f"{value!r}: must be base=CIDR,size=BITS")
+    return AddressPool(parts["base"], int(parts["size"]))
+
+
+_FIELDS = ("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway")
+_LISTS = ("hosts", "dns", "labels", "address_pools")
+
+
+def _config(options: argparse.Namespace) -> EngineConfig:
+    values: dict[str, object] = {name: getattr(options, name) for name in _FIELDS}
+    for name in _LISTS:
+        given = getattr(options, name)
+        values[name] = tuple(given) if given else None
+    return load_config(values, os.environ, options.config_file)
+
+
+def _tls(options: argparse.Namespace) -> TlsFiles | None:
+    if not options.tlsverify:
+        return None
+    files = TlsFiles(options.tlscacert, options.tlscert, options.tlskey)
+    if not (files.authority and files.certificate and files.key):
+        raise InvalidArgument("--tlsverify needs --tlscacert, --tlscert and --tlskey")
+    return files
+
+
+def _start_logging(config: EngineConfig) -> None:
+    """Log to a file, beginning a new one when it is large, and to standard error."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(config.log_path).st_size > _LOG_BYTES:
+            os.replace(config.log_path, f"{config.log_path}.1")
+    levels = {"warn": "WARNING", "fatal": "CRITICAL"}
+    logging.basicConfig(
+        level=levels.get(config.log_level, config.log_level.upper()),
+        format=_LOG_FORMAT,
+        handlers=[logging.FileHandler(config.log_path), logging.StreamHandler()],
+    )
+
+
+class Daemon:
+    """One run of an engine."""
+
+    def __init__(self, config: EngineConfig, tls: TlsFiles | None = None) -> None:
+        self._config = config
+        self._tls = tls
+        self._ending = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        assembly = Assembly(self._config)
+        try:
+            await assembly.start()
+            server = HttpServer(Router(assembly.engine))
+            await self._listen(server)
+            systemd.notify(os.environ, "READY=1")
+            _log.info("ready: shoald %s, data root %s", VERSION, self._config.data_root)
+            await assembly.finish_recovery()
+            await self._ending.wait()
+            systemd.notify(os.environ, "STOPPING=1")
+            assembly.engine.events.close()
+            await server.close(_STOP_SECONDS)
+        finally:
+            await assembly.close()
+
+    async def _listen(self, server: HttpServer) -> None:
+        context: ssl.SSLContext | None = tls_context(self._tls) if self._tls else None
+        activated = systemd.take_listeners(os.environ)
+        for sock in activated:
+            await server.listen(sock)
+        if activated:
+            return
+        for url in self._config.hosts or (f"unix://{self._config.socket_path}",):
+            if url.startswith("fd://"):
+                raise InvalidArgument(f"host {url}: no socket was passed by systemd")
+            sock = self._open(url, context)
+            await server.listen(sock, None if url.startswith("unix://") else context)
+
+    def _open(self, url: str, context: ssl.SSLContext | None) -> socket.socket:
+        if url.startswith("tcp://") and context is None:
+            _log.warning("%s is open to everybody who reaches it: use --tlsverify", url)
+        return open_listener(url, self._config.group, encrypted=context is not None)
