@@ -186,8 +186,9 @@ class Attachment:
     """What a live connect or disconnect changed.
 
     The caller keeps `settings` in the container's record under `network_name`, hands `store` to the
-    shim (`Task.store`) and lets it drop `drop`, and writes the files in place when they are not
-    None.
+    shim (`Task.store`; the caller owns the descriptors and closes them) and lets it drop `drop`.
+    Both files of a running container are changed in place (never replaced: they are bind mounts):
+    `edit_hosts` and `edit_resolv_conf` take what stands there and return what is to stand there.
     """
 
     network_id: str
@@ -195,5 +196,18 @@ class Attachment:
     settings: JsonObject = field(default_factory=dict)
     store: dict[str, int] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
-    hosts: bytes | None = None
-    resolv_conf: bytes | None = None
+    hosts_added: list[str] = field(default_factory=list)
+    hosts_dropped: list[str] = field(default_factory=list)
+    resolv_conf_before: bytes = b""
+    resolv_conf_after: bytes = b""
+
+    def edit_hosts(self, current: bytes) -> bytes:
+        """Return /etc/hosts with this change's addresses added or dropped."""
+        dropped = {line.encode() for line in self.hosts_dropped}
+        kept = [line for line in current.split(b"\n") if line not in dropped]
+        text = b"\n".join(kept).rstrip(b"\n") + b"\n"
+        return text + b"".join(line.encode() + b"\n" for line in self.hosts_added)
+
+    def edit_resolv_conf(self, current: bytes) -> bytes:
+        """Return /etc/resolv.conf after this change, or as it is if somebody else edited it."""
+        return self.resolv_conf_after if current == self.resolv_conf_before else current

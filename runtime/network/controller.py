@@ -6,13 +6,33 @@ kernel work runs in one thread, ``net``, which owns the netlink sockets (Docker 
 
 Records in the store: ``network`` by id with a unique name; ``endpoint`` ``<network>/<container>``;
 ``sandbox`` ``<container>`` (the allocation); leases ``ip:<network>`` / address and
-``port:<proto>:<port>`` / host address, owned by the container; ``ipam`` ``<network>`` (the last
-address given).
+``port:<proto>:<port>`` / host address, owned by the container; ``ipam``
+``<network>/<4 or 6>`` (the last address given).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+from runtime.errors import EngineError, Forbidden, InvalidArgument, NotFound
+from runtime.network.allocation import HOST, NONE, Attachment
+from runtime.network.allocator import Allocator, mode_of
+from runtime.network.book import NetworkBook
+from runtime.network.endpoint_settings import (
+    configured,
+    describe_configured,
+    describe_endpoint,
+    endpoint_names,
+    endpoint_problems,
+    interface_name,
+    random_mac,
+)
+from runtime.network.filter_watch import FilterWatch
+from runtime.network.host_files import HostFiles
+from runtime.network.kernel import KernelThread, LinkReaper
+from runtime.network.networks import FILTERS, PRUNE_FILTERS, Networks, container_entry
+from runtime.network.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,17 +42,30 @@ if TYPE_CHECKING:
     from runtime.filters import Filters
     from runtime.network.allocation import (
         Allocation,
-        Attachment,
         ContainerView,
+        Endpoint,
         JsonObject,
         PortBindings,
         Sandbox,
         SandboxRequest,
     )
+    from runtime.network.record import Network
     from runtime.store import Store, Transaction
 
     JsonObjects = list[JsonObject]
     Texts = list[str]
+    Configured = Mapping[str, Mapping[str, object] | None]
+
+__all__ = ["FILTERS", "PRUNE_FILTERS", "NetworkController"]
+
+_NONE_REFUSED = (
+    "container cannot be connected to multiple networks with one of the networks in private (none)"
+    " mode"
+)
+_HOST_REFUSED = (
+    "cannot connect container to host network - container must be created in host network mode"
+)
+_HOST_BOUND = "container cannot be disconnected from host network or connected to host network"
 
 
 class NetworkController:
@@ -41,63 +74,158 @@ class NetworkController:
     def __init__(self, config: EngineConfig, store: Store, events: EventBus) -> None:
         self._config = config
         self._store = store
-        self._events = events
+        self._book = NetworkBook()
+        self._thread = KernelThread(config.table)
+        self._reaper = LinkReaper()
+        kernel = (self._thread, self._reaper)
+        self._networks = Networks(config, store, events, self._book, kernel)
+        self._allocator = Allocator(store, events, self._book)
+        self._sandboxes = Sandboxes(
+            store, self._book, self._allocator, kernel, HostFiles(config.dns)
+        )
+        self._stored: dict[str, Allocation] = {}
+        self._watch: FilterWatch | None = None
+        self._building = asyncio.Lock()
+        self._built = False
 
     async def start(self) -> None:
-        """Load the records, make the predefined networks at the first start, and call `rebuild`."""
-        raise NotImplementedError
+        """Load the records and make the predefined networks at the first start.
+
+        Then come `adopt` for each container that lives, `release` for the others, and `rebuild`.
+        """
+        await self._networks.load()
+        self._stored = self._allocator.load()
+        default = self._book.named("bridge")
+        subnet = default.subnet(4) if default else None
+        gateway = self._config.host_gateway or (subnet.gateway if subnet else "")
+        self._sandboxes.host_gateway = gateway
+
+    async def rebuild(self) -> None:
+        """Make bridges and packet filter equal to the records; call after the last `adopt`."""
+        async with self._building:
+            networks = self._linked()
+            forwardings = self._sandboxes.forwardings()
+            await self._thread.run(lambda kernel: kernel.rebuild(networks, forwardings))
+            self._built = True
+            if self._watch is None:
+                own = await self._thread.run(lambda kernel: kernel.filter_port)
+                self._watch = FilterWatch(own, self._restore)
+
+    async def _restore(self) -> None:
+        """Bring the packet filter back when another program has flushed it."""
+        networks, forwardings = self._linked(), self._sandboxes.forwardings()
+        await self._thread.run(lambda kernel: kernel.restore(networks, forwardings))
+
+    def _linked(self) -> list[Network]:
+        return [network for network in self._book if network.link]
+
+    async def _ensure_built(self) -> None:
+        if not self._built:
+            await self.rebuild()
 
     async def close(self) -> None:
         """End the thread and the services of this engine; containers keep their networks."""
-        raise NotImplementedError
+        if self._watch is not None:
+            self._watch.close()
+        self._sandboxes.close()
+        await self._thread.close()
+        self._reaper.close()
 
     # -- networks ----------------------------------------------------------------------------------
 
     async def create(self, body: Mapping[str, object]) -> tuple[str, str]:
-        """Make a network from the body of ``POST /networks/create``; returns id and warning."""
-        raise NotImplementedError
+        """Make a network from the body of ``POST /networks/create``; returns id and warning.
+
+        Raises:
+            InvalidArgument, Forbidden, Conflict, NotFound: with Docker's wording.
+        """
+        await self._ensure_built()
+        return await self._networks.create(body)
 
     def inspect(self, reference: str, *, scope: str = "") -> JsonObject:
-        """Return the network as ``GET /networks/{id}`` does, with the containers on it."""
-        raise NotImplementedError
+        """Return the network as ``GET /networks/{id}`` does, with the containers on it.
+
+        Raises:
+            NotFound: there is no such network (in the scope).
+        """
+        network = self._book.find(reference)
+        if scope not in {"", "local"}:
+            raise NotFound(f"network {reference} not found")
+        on_it = self._sandboxes.on_network(network.id)
+        return network.describe({e.container_id: container_entry(e) for e in on_it})
 
     def list(self, filters: Filters) -> JsonObjects:
         """Return the networks that pass the filters (keys: `FILTERS`), as ``GET /networks``."""
-        raise NotImplementedError
+        return self._networks.list(filters)
 
     async def remove(self, reference: str) -> None:
-        """Remove a network that nothing uses."""
-        raise NotImplementedError
+        """Remove a network that nothing uses.
+
+        Raises:
+            NotFound, Forbidden: with Docker's wording.
+        """
+        await self._ensure_built()
+        await self._networks.remove(self._book.find(reference))
 
     async def prune(self, filters: Filters) -> Texts:
-        """Remove unused networks of users; returns their names."""
-        raise NotImplementedError
+        """Remove unused networks of users (keys: `PRUNE_FILTERS`); returns their names."""
+        await self._ensure_built()
+        return await self._networks.prune(filters)
 
     def resolve(self, reference: str) -> tuple[str, str]:
-        """Return (id, name) of a network named by id, unique prefix of an id, or name."""
-        raise NotImplementedError
+        """Return (id, name) of a network named by id, unique prefix of an id, or name.
+
+        Raises:
+            NotFound, InvalidArgument: there is none, or there are several.
+        """
+        network = self._book.find(reference)
+        return network.id, network.name
 
     # -- containers --------------------------------------------------------------------------------
 
     def check(self, request: SandboxRequest) -> Texts:
-        """Check what can be checked when a container is created; returns warnings."""
-        raise NotImplementedError
+        """Check what can be checked when a container is created; returns warnings.
+
+        Raises:
+            InvalidArgument: the request can never work.
+        """
+        return self._allocator.check(request)
 
     def allocate(self, tx: Transaction, request: SandboxRequest) -> Allocation:
-        """Decide addresses and host ports of a start, in the caller's transaction."""
-        raise NotImplementedError
+        """Decide addresses and host ports of a start, in the caller's transaction.
+
+        Records the events ``network connect``. Only the database is touched: when the transaction
+        is undone, nothing has happened.
+
+        Raises:
+            EngineError, NotFound, Forbidden: with Docker's wording.
+        """
+        return self._allocator.allocate(tx, request)
 
     async def setup(self, allocation: Allocation) -> Sandbox:
-        """Make the namespace, links, ports and names of an allocation; undone by `teardown`."""
-        raise NotImplementedError
+        """Make the namespace, links, ports and names of an allocation; undone by `teardown`.
+
+        Undoes itself when it fails; what `allocate` took stays taken until `release`.
+
+        Raises:
+            EngineError: with Docker's wording.
+        """
+        await self._ensure_built()
+        self._stored[allocation.container_id] = allocation
+        return await self._sandboxes.setup(allocation)
 
     async def teardown(self, container_id: str) -> None:
         """Undo `setup`, whatever of it was done; does nothing the second time."""
-        raise NotImplementedError
+        await self._sandboxes.teardown(container_id)
 
     def release(self, tx: Transaction, container_id: str) -> None:
-        """Give back what `allocate` took, in the caller's transaction; idempotent."""
-        raise NotImplementedError
+        """Give back what `allocate` took, in the caller's transaction; idempotent.
+
+        Records the events ``network disconnect``.
+        """
+        allocation = self._stored.pop(container_id, None) or self._allocator.find(container_id)
+        if allocation is not None:
+            self._allocator.release(tx, allocation)
 
     async def adopt(self, container_id: str, fds: Mapping[str, int]) -> None:
         """Take over a container that outlived the engine.
@@ -107,25 +235,41 @@ class NetworkController:
             fds: the shim's descriptor store (``netns``, ``dns:udp``, ...); the caller keeps them,
                 duplicates are made of those that are needed.
         """
-        raise NotImplementedError
-
-    async def rebuild(self) -> None:
-        """Make bridges and packet filter equal to the records; call after the last `adopt`."""
-        raise NotImplementedError
+        allocation = self._stored.get(container_id)
+        if allocation is not None:
+            self._sandboxes.adopt(allocation, fds)
 
     def rename(self, tx: Transaction, container_id: str, name: str) -> None:
         """Follow a container's rename: its name in DNS and in inspect."""
-        raise NotImplementedError
+        for endpoint in self._sandboxes.rename(container_id, name):
+            self._allocator.write_endpoint(tx, endpoint)
 
     def endpoints(
-        self, container_id: str, configured: Mapping[str, Mapping[str, object] | None] | None = None
+        self, container_id: str, wanted: Configured | None = None
     ) -> dict[str, JsonObject]:
         """Return NetworkSettings.Networks: live endpoints, and the configured ones that are not."""
-        raise NotImplementedError
+        allocation = self._sandboxes.get(container_id)
+        live = allocation.endpoints if allocation else []
+        found = {endpoint.network_name: describe_endpoint(endpoint) for endpoint in live}
+        if allocation is None:
+            for reference, settings in (wanted or {}).items():
+                network = self._book.look(reference)
+                name = network.name if network else reference
+                found[name] = describe_configured(settings or {}, network)
+        return found
 
     def ports(self, container_id: str) -> PortBindings:
         """Return NetworkSettings.Ports of a running container, empty for others."""
-        raise NotImplementedError
+        allocation = self._sandboxes.get(container_id)
+        found: PortBindings = {}
+        if allocation is None:
+            return found
+        for key in allocation.exposed_ports:
+            found[key] = None
+        for port in allocation.ports:
+            entry = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+            found[port.container_key] = [*(found.get(port.container_key) or []), entry]
+        return found
 
     async def connect(
         self,
@@ -134,8 +278,62 @@ class NetworkController:
         settings: Mapping[str, object] | None,
         fds: Mapping[str, int] | None,
     ) -> Attachment:
-        """Connect a container; `fds` is the shim's store when it runs, else None."""
-        raise NotImplementedError
+        """Connect a container; `fds` is the shim's store when it runs, else None.
+
+        Raises:
+            NotFound, Forbidden, InvalidArgument: with Docker's wording.
+        """
+        network = self._book.find(reference)
+        wanted = configured(settings or {})
+        self._check_connect(network, container, wanted)
+        allocation = self._sandboxes.get(container.id)
+        if not container.running or allocation is None or fds is None:
+            return Attachment(network.id, network.name, wanted)
+        endpoint = self._allocator.new_endpoint(network, container.id, container.name, wanted)
+        names = (container.name, container.id, allocation.hostname)
+        endpoint.names = endpoint_names(network, *names, wanted)
+        endpoint.mac = str(wanted["MacAddress"] or "").lower() or random_mac()
+        taken = [other.interface for other in allocation.endpoints]
+        endpoint.interface = interface_name(network, wanted, taken)
+        with self._store.transaction() as tx:
+            self._allocator.lease_addresses(tx, network, endpoint)
+            self._allocator.write_endpoint(tx, endpoint)
+        try:
+            attachment = await self._sandboxes.connect(container.id, endpoint, fds["netns"])
+        except BaseException:
+            with self._store.transaction() as tx:
+                self._allocator.drop_endpoint(tx, endpoint)
+            raise
+        with self._store.transaction() as tx:
+            self._allocator.record(tx, "connect", endpoint)
+        return attachment
+
+    def _check_connect(
+        self, network: Network, container: ContainerView, wanted: JsonObject
+    ) -> None:
+        mode, _name = mode_of(container.network_mode)
+        if mode == HOST:
+            raise Forbidden(_HOST_BOUND)
+        if network.driver == "host":
+            raise InvalidArgument(_HOST_REFUSED)
+        if network.driver == "null" or mode == NONE:
+            raise InvalidArgument(_NONE_REFUSED)
+        problems = endpoint_problems(network, wanted)
+        if network.is_default_bridge and wanted["Aliases"]:
+            problems = (
+                "network-scoped alias is supported only for containers in user defined networks"
+            )
+        if problems:
+            raise InvalidArgument(f"invalid endpoint settings:\n{problems}")
+        if self._endpoint_on(network, container.id) is not None:
+            raise Forbidden(
+                f"endpoint with name {container.name} already exists in network {network.name}"
+            )
+
+    def _endpoint_on(self, network: Network, container_id: str) -> Endpoint | None:
+        allocation = self._sandboxes.get(container_id)
+        endpoints = allocation.endpoints if allocation else []
+        return next((e for e in endpoints if e.network_id == network.id), None)
 
     async def disconnect(
         self,
@@ -145,5 +343,27 @@ class NetworkController:
         *,
         force: bool = False,
     ) -> Attachment:
-        """Disconnect a container from a network; `fds` as in `connect`."""
-        raise NotImplementedError
+        """Disconnect a container from a network; `fds` as in `connect`.
+
+        For a container that does not run the caller knows whether it is configured for the network.
+
+        Raises:
+            NotFound, Forbidden, EngineError: with Docker's wording.
+        """
+        network = self._book.find(reference)
+        if network.driver == "host":
+            raise Forbidden(_HOST_BOUND)
+        if not container.running or fds is None:
+            return Attachment(network.id, network.name)
+        endpoint = self._endpoint_on(network, container.id)
+        if endpoint is None:
+            if force:
+                return Attachment(network.id, network.name)
+            raise EngineError(
+                f"container {container.id} is not connected to network {network.name}"
+            )
+        attachment = await self._sandboxes.disconnect(container.id, endpoint, fds["netns"])
+        with self._store.transaction() as tx:
+            self._allocator.drop_endpoint(tx, endpoint)
+            self._allocator.record(tx, "disconnect", endpoint)
+        return attachment

@@ -236,3 +236,13 @@ def contains(subnet: str, address: str) -> bool:
         return ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
     except ValueError:
         return False
+
+
+def network_of(address: str, prefix: str) -> str:
+    """Return the subnet of an interface address such as ``172.17.0.1`` with ``16``."""
+    try:
+        return str(ipaddress.ip_interface(f"{address}/{prefix}").network)
+    except ValueError as error:
+        raise InvalidArgument(
+            f"invalid address of the default bridge: {address}/{prefix}"
+        ) from error

@@ -146,7 +146,12 @@ class KernelThread:
         Not cancelled midway: when the caller is, the work is done nevertheless.
         """
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._executor, self._call, work))
+        job = loop.run_in_executor(self._executor, self._call, work)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            job.add_done_callback(_discard)
+            raise
 
     def _call(self, work: Callable[[KernelNetwork], _T]) -> _T:
         if self._kernel is None:
@@ -163,6 +168,14 @@ class KernelThread:
         if self._kernel is not None:
             self._kernel.close()
             self._kernel = None
+
+
+def _discard(job: asyncio.Future[_T]) -> None:
+    """Close what nobody waits for any more."""
+    if not job.cancelled() and job.exception() is None:
+        result = job.result()
+        if isinstance(result, BuiltSandbox):
+            result.close()
 
 
 class LinkReaper:

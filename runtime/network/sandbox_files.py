@@ -85,28 +85,21 @@ class Upstream:
 
 
 def hosts_file(
-    names: str,
-    addresses: Iterable[str],
+    own: Iterable[str],
     extra_hosts: Sequence[str],
     gateway: str,
     links: Iterable[str] = (),
-    *,
-    ipv6: bool = True,
 ) -> bytes:
     """Write /etc/hosts.
 
     Args:
-        names: what the container's own addresses are called, such as ``web.example.org web``.
-        addresses: its addresses in the order of its networks.
+        own: ready lines for the container's own addresses, in the order of its networks.
         extra_hosts: entries ``name:address``; the address ``host-gateway`` is the host's.
         gateway: the address that stands for ``host-gateway``.
         links: ready lines for legacy links.
-        ipv6: whether the names of IPv6 are wanted.
     """
-    lines = [_LOCALHOST, _LOCALHOST6 if ipv6 else ""]
-    lines += extra_host_lines(extra_hosts, gateway)
-    lines += [f"{line}\n" for line in links]
-    lines += [f"{address}\t{names}\n" for address in addresses]
+    lines = [_LOCALHOST, _LOCALHOST6, *extra_host_lines(extra_hosts, gateway)]
+    lines += [f"{line}\n" for line in (*links, *own)]
     return "".join(lines).encode()
 
 
