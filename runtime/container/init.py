@@ -40,7 +40,9 @@ _JOINED = {
 _FAILED = 1
 
 
-def spawn_container(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
+def spawn_container(
+    plan: Plan, fds: dict[str, int], sync_fd: int, *, sibling: bool = False
+) -> tuple[int, int]:
     """Start a container's first process up to its barrier.
 
     Args:
@@ -48,6 +50,7 @@ def spawn_container(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int,
         fds: ``rootfs`` (a detached mount); ``stdin``, ``stdout``, ``stderr`` (absent: the null
             device, or a terminal); ``netns``, ``ipcns``, ``pidns``, ``utsns``, ``userns`` to join.
         sync_fd: The child's end of the conversation.
+        sibling: Make it a child of the caller's parent, whose business it is to reap it.
 
     Returns:
         (process id, pidfd).
@@ -57,19 +60,22 @@ def spawn_container(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int,
     """
     cgroup = Cgroup(plan["cgroup"])
     try:
-        return _spawn(plan, fds, sync_fd, cgroup)
+        return _spawn(plan, fds, sync_fd, cgroup, sibling=sibling)
     except BaseException:
         _remove_quietly(cgroup)
         raise
 
 
-def spawn_exec(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
+def spawn_exec(
+    plan: Plan, fds: dict[str, int], sync_fd: int, *, sibling: bool = False
+) -> tuple[int, int]:
     """Start another process in a running container up to its barrier.
 
     Args:
         plan: The compiled plan of the process; ``cgroup`` is the container's.
         fds: ``target`` (pidfd of the container's first process), ``stdin``, ``stdout``, ``stderr``.
         sync_fd: The child's end of the conversation.
+        sibling: Make it a child of the caller's parent, whose business it is to reap it.
 
     Returns:
         (process id, pidfd).
@@ -77,10 +83,12 @@ def spawn_exec(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]
     with Step("join", "unable to join the container's pid namespace"):
         if "pid" in plan["namespaces"]:
             syscalls.setns(fds["target"], syscalls.CLONE_NEWPID)
-    return _spawn(plan, fds, sync_fd, Cgroup(plan["cgroup"]))
+    return _spawn(plan, fds, sync_fd, Cgroup(plan["cgroup"]), sibling=sibling)
 
 
-def _spawn(plan: Plan, fds: dict[str, int], sync_fd: int, cgroup: Cgroup) -> tuple[int, int]:
+def _spawn(
+    plan: Plan, fds: dict[str, int], sync_fd: int, cgroup: Cgroup, *, sibling: bool
+) -> tuple[int, int]:
     """Fork; then do what only the parent may, and let the child go on."""
     steps = _exec_steps if plan["kind"] == "exec" else _container_steps
     flags = 0 if plan["kind"] == "exec" else _new_namespaces(plan, fds)
@@ -94,14 +102,17 @@ def _spawn(plan: Plan, fds: dict[str, int], sync_fd: int, cgroup: Cgroup) -> tup
             _create_cgroup(plan, cgroup)
             cgroup_fd = cgroup.open()
         with Step("clone", "unable to start init"):
-            pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
+            if sibling:  # then the signal to the parent is the caller's own
+                pid, pidfd = syscalls.clone3(flags | syscalls.CLONE_PARENT, 0, cgroup_fd)
+            else:
+                pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
         if pid == 0:
             _child(steps, plan, fds, sync_fd, hold)
         try:
             _prepare_from_outside(plan, pid, cgroup)
             os.write(release, b".")
         except BaseException:
-            _give_up(pid, pidfd)
+            _give_up(pid, pidfd, sibling=sibling)
             raise
         return pid, pidfd
     finally:
@@ -159,9 +170,10 @@ def _set_oom_score(pid: int, score: int) -> None:
             raise StartFailed("oom_score_adj", error.errno or 0, text) from error
 
 
-def _give_up(pid: int, pidfd: int) -> None:
+def _give_up(pid: int, pidfd: int, *, sibling: bool) -> None:
     os.kill(pid, process.SIGKILL)
-    os.waitpid(pid, 0)
+    if not sibling:
+        os.waitpid(pid, 0)
     os.close(pidfd)
 
 
