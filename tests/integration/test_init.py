@@ -247,7 +247,7 @@ def test_a_terminal_is_made_inside(box: Box) -> None:
 
 
 def test_a_terminal_is_the_controlling_one(box: Box) -> None:
-    with box.start("sh", "-c", "trap 'exit 9' INT; echo here; sleep 60", Tty=True) as shim:
+    with box.start("sh", "-c", "trap 'exit 9' INT; echo here; read word", Tty=True) as shim:
         shim.go()
         shim.read_until("here")
         shim.type(b"\x03")
