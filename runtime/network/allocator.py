@@ -234,10 +234,10 @@ class Allocator:
         )
 
     def _publish(self, tx: Transaction, request: SandboxRequest, allocation: Allocation) -> None:
-        allocation.exposed_ports = exposed_keys(request.exposed_ports, request.port_bindings)
         gateway = external(allocation.endpoints)
         if gateway is None:
             return
+        allocation.exposed_ports = exposed_keys(request.exposed_ports, request.port_bindings)
         binding = self._book[gateway.network_id].host_binding
         for wish in self._wishes(request, binding):
             allocation.ports += self.lease_port(tx, gateway, wish)

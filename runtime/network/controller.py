@@ -16,7 +16,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError, Forbidden, InvalidArgument, NotFound
-from runtime.network.allocation import HOST, NONE, Attachment
+from runtime.network.allocation import CONTAINER, HOST, NONE, Attachment
 from runtime.network.allocator import Allocator, mode_of
 from runtime.network.book import NetworkBook
 from runtime.network.endpoint_settings import (
@@ -65,7 +65,13 @@ _NONE_REFUSED = (
 _HOST_REFUSED = (
     "cannot connect container to host network - container must be created in host network mode"
 )
-_HOST_BOUND = "container cannot be disconnected from host network or connected to host network"
+_HOST_MODE = (
+    "container sharing network namespace with another container or host cannot be connected to any"
+    " other network"
+)
+_HOST_BOUND = (
+    "cannot disconnect container from host network - container was created in host network mode"
+)
 
 
 class NetworkController:
@@ -312,8 +318,8 @@ class NetworkController:
         self, network: Network, container: ContainerView, wanted: JsonObject
     ) -> None:
         mode, _name = mode_of(container.network_mode)
-        if mode == HOST:
-            raise Forbidden(_HOST_BOUND)
+        if mode in {HOST, CONTAINER}:
+            raise InvalidArgument(_HOST_MODE)
         if network.driver == "host":
             raise InvalidArgument(_HOST_REFUSED)
         if network.driver == "null" or mode == NONE:
@@ -352,7 +358,7 @@ class NetworkController:
         """
         network = self._book.find(reference)
         if network.driver == "host":
-            raise Forbidden(_HOST_BOUND)
+            raise InvalidArgument(_HOST_BOUND)
         if not container.running or fds is None:
             return Attachment(network.id, network.name)
         endpoint = self._endpoint_on(network, container.id)

@@ -5,6 +5,7 @@ Source: Docker Engine API, ``EndpointSettings``; the wording of problems is Dock
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from runtime.network.record import Network
 
     Settings = Mapping[str, object]
+
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
 def random_mac() -> str:
@@ -68,6 +71,9 @@ def ipam_config(settings: Settings) -> Mapping[str, object]:
 def endpoint_problems(network: Network, settings: Settings) -> str:
     """Return what is wrong with an endpoint's addresses, in Docker's words; empty if nothing."""
     problems = []
+    mac = str(settings.get("MacAddress") or "")
+    if mac and not _MAC.fullmatch(mac):
+        problems.append(f"invalid MAC address: {mac}")
     for version, key in ((4, "IPv4Address"), (6, "IPv6Address")):
         wanted = str(ipam_config(settings).get(key) or "")
         if not wanted:

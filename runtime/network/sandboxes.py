@@ -283,12 +283,16 @@ class Sandboxes:
         allocation.endpoints.remove(endpoint)
         others = list(allocation.endpoints)
         self._zone.remove(endpoint)
-        await self._kernel.run(lambda kernel: kernel.namespaces.disconnect(netns, endpoint, others))
+        if endpoint.interface:
+            await self._kernel.run(
+                lambda kernel: kernel.namespaces.disconnect(netns, endpoint, others)
+            )
         client = self._names.client(container_id)
         if client is not None:
             self._update_client(client, allocation)
         await self._follow_gateway(live)
-        await self._reaper.delete(endpoint.host_interface)
+        if endpoint.interface:
+            await self._reaper.delete(endpoint.host_interface)
         attachment = Attachment(endpoint.network_id, endpoint.network_name)
         attachment.hosts_dropped = list(own_lines(allocation, [endpoint]))
         attachment.resolv_conf_before = before
@@ -368,7 +372,7 @@ class Sandboxes:
     def _resolv_conf(self, allocation: Allocation) -> bytes:
         host, wanted = self._files.resolver(), choice(allocation)
         if has_names(allocation.endpoints):
-            return resolver_internal(host, wanted, self._upstreams(allocation))
+            return resolver_internal(host, wanted, upstreams(host, wanted, internal_only=False))
         ipv6 = any(endpoint.address6 for endpoint in allocation.endpoints)
         return resolver_for_bridge(host, wanted, ipv6=ipv6)
 
