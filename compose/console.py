@@ -208,3 +208,34 @@ def _progress_mode(asked: str, ansi: str, *, terminal: bool) -> str:
     if ansi == "always":
         return "tty"
     return "tty" if terminal and ansi != "never" else "plain"
+
+
+def human_size(size: float, digits: int = 4) -> str:
+    """A number of bytes in decimal units with at most four digits, as Docker writes it."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.{digits}g}{unit}"
+        size /= 1000
+    return f"{size:.{digits}g}PB"
+
+
+def human_duration(seconds: float) -> str:
+    """A time span in words, as Docker writes it: ``About a minute``, ``3 weeks``."""
+    whole = int(seconds)
+    minutes, hours = whole // 60, round(seconds / 3600)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 46:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    for limit, unit, size in ((48, "hours", 1), (336, "days", 24), (1440, "weeks", 168)):
+        if hours < limit:
+            return f"{hours // size} {unit}"
+    return f"{hours // 720} months" if hours < 17520 else f"{hours // 8760} years"

@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from compose.console import BLUE, BOLD, GREEN, RED, YELLOW
+from compose.console import BLUE, BOLD, GREEN, RED, YELLOW, human_size
 from compose.model.record import record
 
 if TYPE_CHECKING:
@@ -221,15 +221,6 @@ def _icon(state: str, now: float) -> tuple[str, str]:
     if state == ERROR:
         return "✘", f"{BOLD};{RED}"
     return SPINNER[int(now / REDRAW_SECONDS) % len(SPINNER)], YELLOW
-
-
-def human_size(size: float, digits: int = 4) -> str:
-    """A number of bytes in decimal units with at most four digits, as Docker writes it."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.{digits}g}{unit}"
-        size /= 1000
-    return f"{size:.{digits}g}PB"
 
 
 def make_progress(console: Console) -> Progress:

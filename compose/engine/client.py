@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, cast
 from compose.engine.calls import filters_text
 from compose.engine.containers import ContainerCalls
 from compose.engine.resources import ImageCalls, NetworkCalls, VolumeCalls
+from compose.engine.stream import json_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from compose.engine import wire
     from compose.engine.calls import Filters
@@ -36,12 +37,27 @@ class EngineClient(ContainerCalls, ImageCalls, NetworkCalls, VolumeCalls):
         return cast("wire.JsonObject", await self.get("/info"))
 
     async def events(
-        self, filters: Filters | None = None, *, since: str = "", until: str = ""
+        self,
+        filters: Filters | None = None,
+        *,
+        since: str = "",
+        until: str = "",
+        opened: Callable[[], None] | None = None,
     ) -> AsyncIterator[wire.Event]:
-        """``GET /events``: events as they happen, past ones from ``since`` first."""
+        """``GET /events``: events as they happen, past ones from ``since`` first.
+
+        Args:
+            filters: which events.
+            since: time of the first.
+            until: time of the last.
+            opened: called as soon as the engine listens, so that nothing is missed after it.
+        """
         query = {"filters": filters_text(filters), "since": since, "until": until}
-        async for event in self.stream("GET", "/events", query):
-            yield cast("wire.Event", event)
+        async with self.open("GET", "/events", query) as response:
+            if opened is not None:
+                opened()
+            async for event in json_lines(response.chunks()):
+                yield cast("wire.Event", event)
 
     def close(self) -> None:
         """Close the connections that are kept for further requests."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compose.errors import NotFound
+from compose.errors import NotFound, ShoalError
 from compose.model.record import EMPTY, record
 from compose.reconciler import labels
 
@@ -212,3 +212,23 @@ async def look_at_resources(
     """Networks and volumes that carry the project's label."""
     mark = {"label": [f"{labels.PROJECT}={project}"]}
     return await client.list_networks(mark), await client.list_volumes(mark)
+
+
+def pick_container(containers: Iterable[Container], service: str, index: int = 0) -> Container:
+    """The running container of a service that a command means.
+
+    Args:
+        containers: running containers of the project.
+        service: key of the service.
+        index: replica number; 0 means the lowest, or a one-off container if nothing else runs.
+    """
+    own = sorted(
+        (c for c in containers if c.service == service and c.alive),
+        key=lambda c: (c.oneoff, c.number),
+    )
+    if index:
+        own = [container for container in own if container.number == index]
+    if not own:
+        which = f" container #{index}" if index else ""
+        raise ShoalError(f'service "{service}" is not running{which}')
+    return own[0]

@@ -73,7 +73,7 @@ class Operations:
         """
         self._client = client
         self._project = project
-        self._progress = progress
+        self.progress = progress
         self._separator = separator
         self.images = dict(observed.images)
         self.ids = {container.name: container.id for container in observed.containers}
@@ -81,11 +81,10 @@ class Operations:
         for container in observed.containers:
             if not container.oneoff:
                 self._names.setdefault(container.service, {})[container.number] = container.name
-        self._waiter = Waiter(client, project.name, progress)
+        self._waiter = Waiter(client, project.name)
         self.before_start: Callable[[str, StartContainer], Awaitable[None]] | None = None
         self.hook_output: HookOutput | None = None
         self.build_output: Callable[[str], None] | None = None
-        self.quiet_start = False
 
     async def close(self) -> None:
         """Stop listening to the engine."""
@@ -109,7 +108,7 @@ class Operations:
             case KeepContainer():
                 self._report(f"Container {operation.container.name}", "Running")
             case WaitFor():
-                await self._waiter.wait(operation, self.ids)
+                await self._waiter.wait(operation, self.ids, self.progress)
             case CreateNetwork():
                 await self._create_network(operation)
             case RemoveNetwork():
@@ -134,7 +133,7 @@ class Operations:
                 pass
 
     def _report(self, id: str, status: str, state: str = DONE) -> None:
-        self._progress.report(Event(id=id, status=status, state=state))
+        self.progress.report(Event(id=id, status=status, state=state))
 
     async def _tell(self, id: str, words: tuple[str, str], call: Awaitable[object]) -> None:
         """Report the begin and the end of a call, or its failure."""
@@ -226,10 +225,7 @@ class Operations:
         if self.before_start is not None:
             await self.before_start(container, operation)
         call = self._started(container, service)
-        if self.quiet_start:
-            await call
-        else:
-            await self._tell(f"Container {name}", ("Starting", "Started"), call)
+        await self._tell(f"Container {name}", ("Starting", "Started"), call)
 
     async def _started(self, container: str, service: Service) -> None:
         try:
@@ -366,12 +362,12 @@ class Operations:
 
     async def _pull(self, operation: PullImage) -> None:
         try:
-            await pull_image(self._client, operation, self._progress)
+            await pull_image(self._client, operation, self.progress)
         except ShoalError as error:
             if not operation.build:
                 raise
             text = f"Warning {error}"
-            self._progress.report(Event(id=operation.service, status=text, state=WARNING))
+            self.progress.report(Event(id=operation.service, status=text, state=WARNING))
             await self._build(operation.service, operation.image)
 
     async def _build(self, service: str, image: str) -> None:
@@ -380,6 +376,6 @@ class Operations:
             self._project,
             service,
             image,
-            self._progress,
+            self.progress,
             output=self.build_output,
         )

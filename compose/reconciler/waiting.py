@@ -33,10 +33,9 @@ WAKING = ["die", "start", "health_status", "destroy"]
 class Waiter:
     """All waits of one command."""
 
-    def __init__(self, client: EngineClient, project: str, progress: Progress) -> None:
+    def __init__(self, client: EngineClient, project: str) -> None:
         self._client = client
         self._project = project
-        self._progress = progress
         self._listener: asyncio.Task[None] | None = None
         self._happened = asyncio.Event()
 
@@ -46,7 +45,7 @@ class Waiter:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
 
-    async def wait(self, operation: WaitFor, ids: Mapping[str, str]) -> None:
+    async def wait(self, operation: WaitFor, ids: Mapping[str, str], progress: Progress) -> None:
         """Wait for an operation's condition.
 
         Raises:
@@ -55,22 +54,21 @@ class Waiter:
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen())
         for name in operation.names:
-            self._report(name, "Waiting", WORKING)
+            _report(progress, name, "Waiting", WORKING)
         try:
             if operation.condition == COMPLETED:
-                await self._completed(operation, ids)
+                await self._completed(operation, ids, progress)
             else:
-                pending = [self._healthy(operation, name, ids[name]) for name in operation.names]
+                pending = [
+                    self._healthy(operation, name, ids[name], progress) for name in operation.names
+                ]
                 await _all_or_first_failure(pending)
         except OperationFailed as error:
             if operation.required:
                 raise
             reason = f'optional dependency "{operation.service}" failed to start'
             for name in operation.names:
-                self._report(name, f"Skipped: {reason}: {error}", WARNING)
-
-    def _report(self, name: str, status: str, state: str = DONE) -> None:
-        self._progress.report(Event(id=f"Container {name}", status=status, state=state))
+                _report(progress, name, f"Skipped: {reason}: {error}", WARNING)
 
     async def _listen(self) -> None:
         filters = {
@@ -89,21 +87,25 @@ class Waiter:
             async with asyncio.timeout(POLL_SECONDS):
                 await happened.wait()
 
-    async def _healthy(self, operation: WaitFor, name: str, container: str) -> None:
+    async def _healthy(
+        self, operation: WaitFor, name: str, container: str, progress: Progress
+    ) -> None:
         """Until the container is healthy, or runs if that is enough."""
         while True:
             happened = self._happened
             seen = await self._client.inspect_container(container)
             if _is_well(operation, seen):
-                self._report(name, "Healthy")
+                _report(progress, name, "Healthy")
                 return
             if problem := _problem(operation, name, seen):
                 if operation.required:
-                    self._report(name, "Error", ERROR)
+                    _report(progress, name, "Error", ERROR)
                 raise await self._failure(operation, problem, container, seen)
             await self._next(happened)
 
-    async def _completed(self, operation: WaitFor, ids: Mapping[str, str]) -> None:
+    async def _completed(
+        self, operation: WaitFor, ids: Mapping[str, str], progress: Progress
+    ) -> None:
         """Until the first of the containers has ended, with code 0."""
         while True:
             happened = self._happened
@@ -113,13 +115,13 @@ class Waiter:
                     continue
                 code = seen["State"].get("ExitCode", 0)
                 if code == 0:
-                    self._report(name, "Exited")
+                    _report(progress, name, "Exited")
                     return
                 problem = (
                     f'service "{operation.service}" didn\'t complete successfully: exit {code}'
                 )
                 if operation.required:
-                    self._report(name, problem, ERROR)
+                    _report(progress, name, problem, ERROR)
                 raise await self._failure(operation, problem, ids[name], seen)
             await self._next(happened)
 
@@ -139,6 +141,10 @@ class Waiter:
             parts.append("last output:")
             parts += [f"  {line}" for line in lines]
         return OperationFailed(problem, hint="\n    ".join(parts))
+
+
+def _report(progress: Progress, name: str, status: str, state: str = DONE) -> None:
+    progress.report(Event(id=f"Container {name}", status=status, state=state))
 
 
 def _is_well(operation: WaitFor, seen: ContainerInspect) -> bool:
