@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.container.shim_task import Spawn
+    from runtime.container.shim_birth import Spawn
 
 
 def main(spawners: Mapping[str, Spawn]) -> None:

@@ -16,7 +16,7 @@ from runtime.linux import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runtime.container.shim_task import Spawn
+    from runtime.container.shim_birth import Spawn
 
 
 def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
@@ -27,7 +27,7 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
         name: the task's name.
         fds: descriptors by name: `control`, `plan`, `run` (the task's directory), `dir` (where the
             log is), `netns` and `store:*` (kept), and whatever `spawn` needs.
-        spawn: makes the first process: (plan, descriptors, barrier) to (pid, pidfd).
+        spawn: makes the first process.
     """
     _become_shim()
     loop = Loop()
@@ -44,7 +44,6 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
 def _become_shim() -> None:
     """Leave the launcher's session, signals and standard streams behind."""
     os.setsid()
-    process.become_subreaper()
     process.set_name("shoal-shim")
     process.default_signals(process.SIGCHLD)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)

@@ -8,14 +8,13 @@ before *running* the task is undone; afterwards it lives on.
 
 from __future__ import annotations
 
-import _socket
-import marshal
 import os
 import time
 
 from runtime.container import exit_record
 from runtime.container.exit_record import ExitRecord
 from runtime.container.messages import PROTOCOL, Message
+from runtime.container.shim_birth import Birth, read_brief
 from runtime.container.shim_log import open_log
 from runtime.container.shim_loop import READABLE
 from runtime.container.shim_streams import Streams
@@ -24,13 +23,9 @@ from runtime.linux.cgroups import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from runtime.container.shim_birth import Spawn
     from runtime.container.shim_control import Control
     from runtime.container.shim_loop import Loop
-
-    Plan = dict[str, object]
-    Spawn = Callable[[Plan, dict[str, int], int], tuple[int, int]]
 
 DRAIN_SECONDS = 2.0
 """How long output is read after the end of init: somebody else may hold the other end."""
@@ -45,13 +40,13 @@ class ShimTask:
     """The state machine; it talks by `control` and sleeps in `loop`."""
 
     __slots__ = (
+        "_birth",
         "_cgroup_path",
         "_control",
         "_init",
         "_kind",
         "_loop",
         "_run",
-        "_sync",
         "name",
         "pid",
         "record",
@@ -67,7 +62,6 @@ class ShimTask:
         self._run = run
         self._cgroup_path = ""
         self._init = -1
-        self._sync = -1
         self.name = name
         self.state = "forked"
         self.pid = 0
@@ -76,26 +70,33 @@ class ShimTask:
         """Descriptors kept for the engine, which gets them back after its restart."""
         self.streams: Streams
         control.on_lost = self._on_lost
+        self._birth = Birth(loop)
+        self._birth.on_created = self._on_created
+        self._birth.on_running = self._on_running
+        self._birth.on_failed = self._on_failed
 
     # --- from the fork to the barrier ---------------------------------------------------------
 
     def make(self, fds: dict[str, int], spawn: Spawn) -> None:
-        """Start the first process up to its barrier, and begin to serve it."""
-        self._introduce()
+        """Have the first process made, and get ready to serve it meanwhile."""
         self.state = "ready"
         self._control.say(Message("ready", [str(os.getpid())]))
-        plan: Plan = marshal.loads(process.read_all(fds["plan"]))  # noqa: S302 - from our engine
-        self._cgroup_path = str(plan.get("cgroup") or "")
-        self._keep_store(fds)
-        self._open_streams(plan, fds.get("dir", -1))
+        brief = read_brief(fds["plan"])
+        self._cgroup_path = str(brief["cgroup"])
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
-        ours = self._start_init(plan, given, spawn)
-        process.close_all([fd for name, fd in given.items() if not self._is_kept(name)])
-        os.close(fds["plan"])
-        if self.state == "failed":
-            process.close_all(ours)
-        else:
-            self._serve(ours, plan)
+        theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
+        self._birth.begin(fds["plan"], {**given, **theirs}, spawn)
+        process.close_all([*theirs.values(), fds["plan"]])
+        process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
+        self._introduce()
+        self._keep_store(fds)
+        self._open_streams(brief, fds.get("dir", -1))
+        if ours:
+            self.streams.add_pipes(*ours)
+        if brief["reaps"]:
+            process.become_subreaper()
+            children = process.child_signals()
+            self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
 
     def _introduce(self) -> None:
         """Write who we are, for people and for an engine that has lost us."""
@@ -106,88 +107,47 @@ class ShimTask:
         os.close(fd)
 
     def _keep_store(self, fds: dict[str, int]) -> None:
-        self.store = {n.removeprefix(_STORE): fd for n, fd in fds.items() if self._is_kept(n)}
+        self.store = {n.removeprefix(_STORE): fd for n, fd in fds.items() if _is_kept(n)}
         if "netns" in fds:
             os.symlink(f"/proc/{os.getpid()}/fd/{fds['netns']}", "netns", dir_fd=self._run)
 
-    @staticmethod
-    def _is_kept(name: str) -> bool:
-        return name == "netns" or name.startswith(_STORE)
-
-    def _open_streams(self, plan: Plan, directory: int) -> None:
-        options = plan.get("log")
+    def _open_streams(self, brief: dict[str, object], directory: int) -> None:
+        options = brief["log"]
         rotated = self._on_rotated
         log = open_log(options if isinstance(options, dict) else None, directory, rotated)
-        self.streams = Streams(self._loop, log, stdin_once=bool(plan.get("stdin_once")))
+        self.streams = Streams(self._loop, log, stdin_once=bool(brief["stdin_once"]))
         self.streams.on_end = self._on_end_of_output
         self.streams.on_gone = self._on_gone
-
-    def _start_init(self, plan: Plan, given: dict[str, int], spawn: Spawn) -> list[int]:
-        """Have the first process made; return our ends of its streams."""
-        theirs, ours = _open_stdio(plan)
-        kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
-        parent, child = _socket.socketpair(_socket.AF_UNIX, kind)
-        self._sync = parent.detach()
-        try:
-            self.pid, self._init = spawn(plan, {**given, **theirs}, child.fileno())
-        except OSError as error:
-            self._fail(getattr(error, "step", "spawn"), error.errno or 0, str(error))
-        finally:
-            child.close()
-            process.close_all(list(theirs.values()))
-        return ours
-
-    def _serve(self, ours: list[int], plan: Plan) -> None:
-        """Begin to listen to init, to its output and to the ends of children."""
-        if ours:
-            self.streams.add_pipes(*ours)
-        stdin, rows, columns = bool(plan.get("stdin")), plan.get("rows"), plan.get("cols")
+        stdin, rows, columns = bool(brief["stdin"]), brief["rows"], brief["cols"]
         size = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else (0, 0)
-        self._loop.watch(self._sync, READABLE, lambda _events: self._on_sync(stdin, size))
-        self._loop.watch(self._init, READABLE, lambda _events: self._reap())
-        # After the fork of init, which thereby inherits an empty signal mask.
-        children = process.child_signals()
-        self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
+        self._birth.on_console = lambda master: self._on_console(master, size, stdin=stdin)
 
-    def _on_sync(self, stdin: bool, size: tuple[int, int]) -> None:
-        """Take what init says; its silence after `go` means that the program runs."""
-        data, fds = _receive(self._sync)
-        verb, *words = data.decode("utf-8", "replace").split(" ", 3)
-        if verb == "console" and fds:
-            self.streams.add_terminal(fds.pop(), stdin=stdin)
-            if all(size):
-                self.streams.resize(*size)
-        elif verb == "created":
-            self.state = "created"
-            self._control.say(Message("created", [str(self.pid)]), [self._init])
-        elif verb == "failed":
-            step, errno, text = (*words, "", "", "")[:3]
-            self._fail(step, int(errno) if errno.isdigit() else 0, text)
-        elif self.record.started_ns:
-            self._close_sync()
-            self.state = "running"
-            self._control.say(Message("running"))
-        else:
-            self._fail("init", 0, "init ended before it was ready")
-        process.close_all(fds)
+    def _on_console(self, master: int, size: tuple[int, int], *, stdin: bool) -> None:
+        self.streams.add_terminal(master, stdin=stdin)
+        if all(size):
+            self.streams.resize(*size)
+
+    def _on_created(self) -> None:
+        self.state = "created"
+        self.pid, self._init = self._birth.pid, self._birth.pidfd
+        self._loop.watch(self._init, READABLE, lambda _events: self._reap())
+        self._control.say(Message("created", [str(self.pid)]), [self._init])
 
     def go(self) -> None:
         """Let init execute the program."""
         self.record.started_ns = time.time_ns()
-        os.write(self._sync, b"go")
+        self._birth.go()
 
-    def _close_sync(self) -> None:
-        if self._sync >= 0:
-            self._loop.unwatch(self._sync)
-            os.close(self._sync)
-            self._sync = -1
+    def _on_running(self) -> None:
+        self.state = "running"
+        self._control.say(Message("running"))
 
-    def _fail(self, step: str, errno: int, text: str) -> None:
+    def _on_failed(self, step: str, errno: int, text: str) -> None:
         """Write down why the program does not run, and wait for the engine to see it."""
-        self._end_init()
+        self._forget_init()
         self._kill_rest()
         record = self.record
-        record.code, record.step, record.errno, record.text = 128, step or "init", errno, text
+        record.code, record.step, record.errno, record.text = 128, step, errno, text
         record.started_ns = 0
         record.finished_ns = time.time_ns()
         exit_record.write(self._run, record)
@@ -197,15 +157,10 @@ class ShimTask:
         if not self._control.connected:
             self.state = "over"
 
-    def _end_init(self) -> None:
-        """Kill and reap a first process that must not go on."""
-        self._close_sync()
+    def _forget_init(self) -> None:
         if self._init >= 0:
             self._loop.unwatch(self._init)
-        if self.pid:
-            os.kill(self.pid, process.SIGKILL)
-            os.waitpid(self.pid, 0)
-            self.pid = 0
+        self.pid = 0
 
     # --- from the end of init to our own -------------------------------------------------------
 
@@ -215,7 +170,7 @@ class ShimTask:
 
     def _reap(self) -> None:
         """Reap whoever ended; we are the subreaper of everything the task started."""
-        if self._sync >= 0:
+        if not self._birth.over:
             return  # first hear init's last word; then it is reaped by its pidfd
         while True:
             try:
@@ -327,7 +282,8 @@ class ShimTask:
     def _on_lost(self) -> None:
         """The engine has gone without another one in its place."""
         if self.state in ("forked", "ready", "created"):
-            self._end_init()
+            self._forget_init()
+            self._birth.undo()
             self._kill_rest()
             self.state = "over"
         elif self.state in ("failed", "exited"):
@@ -336,26 +292,19 @@ class ShimTask:
             self.streams.drop_held()
 
 
-def _receive(fd: int) -> tuple[bytes, list[int]]:
-    """Receive a datagram from a descriptor that stays open; no data means that its peer is gone."""
-    sock = _socket.socket(fileno=fd)
-    try:
-        return process.receive_message(sock)
-    except OSError:
-        return b"", []
-    finally:
-        sock.detach()
+def _is_kept(name: str) -> bool:
+    return name == "netns" or name.startswith(_STORE)
 
 
-def _open_stdio(plan: dict[str, object]) -> tuple[dict[str, int], list[int]]:
+def _open_stdio(*, tty: bool, stdin: bool) -> tuple[dict[str, int], list[int]]:
     """Return (the task's ends by name, our ends in order); none with a terminal."""
-    if plan.get("tty"):
+    if tty:
         return {}, []
-    if plan.get("stdin"):
-        stdin, our_stdin = os.pipe2(os.O_CLOEXEC)
+    if stdin:
+        their_stdin, our_stdin = os.pipe2(os.O_CLOEXEC)
     else:
-        stdin, our_stdin = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), -1
+        their_stdin, our_stdin = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), -1
     our_stdout, stdout = os.pipe2(os.O_CLOEXEC)
     our_stderr, stderr = os.pipe2(os.O_CLOEXEC)
-    theirs = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    theirs = {"stdin": their_stdin, "stdout": stdout, "stderr": stderr}
     return theirs, [our_stdin, our_stdout, our_stderr]

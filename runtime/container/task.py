@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import marshal
 import os
 import socket
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from runtime.container.control import ShimLost, connect
 from runtime.container.exit_record import ExitRecord
 from runtime.container.launcher_process import Launcher, LauncherLost, OtherBuild
 from runtime.container.log_compress import compress, rotated_files
+from runtime.container.shim_birth import write_plan
 from runtime.container.task_handle import Task, TaskFailed
 from runtime.errors import EngineError, Unavailable
 from runtime.linux import process
@@ -58,6 +58,17 @@ class TaskOrder:
     kind: str
     plan: Mapping[str, object]
     fds: Mapping[str, int] = field(default_factory=dict)
+
+    def file(self) -> bytes:
+        """Return the content of the plan file that the shim is given."""
+        names = ("tty", "stdin", "stdin_once", "rows", "cols", "cgroup", "log")
+        brief = {name: self.plan.get(name) for name in names}
+        brief["cgroup"] = brief["cgroup"] or ""
+        # Orphans go to the shim unless the task has a pid namespace, whose init takes them.
+        namespaces = self.plan.get("namespaces")
+        private = isinstance(namespaces, list) and "pid" in namespaces and "pidns" not in self.fds
+        brief["reaps"] = not private
+        return write_plan(brief, dict(self.plan))
 
     @property
     def log_path(self) -> str:
@@ -139,7 +150,7 @@ class TaskService:
         task = Task(directory, ours)
         own = {"control": theirs.detach(), "run": directory.open()}
         try:
-            own["plan"] = process.sealed_memory("plan", marshal.dumps(dict(order.plan)))
+            own["plan"] = process.sealed_memory("plan", order.file())
             if order.log_path:
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
                 own["dir"] = os.open(os.path.dirname(order.log_path), flags)

@@ -298,12 +298,6 @@ def fstatfs_magic(fd: int) -> int:
     return int(struct.unpack_from("@l", data.raw)[0]) & 0xFFFFFFFF
 
 
-def set_thread_name(name: str) -> None:
-    """Set the name of this thread, at most 15 bytes (PR_SET_NAME)."""
-    text = ctypes.create_string_buffer(name.encode()[:15], 16)
-    prctl(15, ctypes.addressof(text))
-
-
 def signal_disposition(number: int, *, ignore: bool) -> None:
     """Ignore a signal or give it back its default effect, past the interpreter's own handlers."""
     handler = ctypes.c_void_p(1 if ignore else 0)

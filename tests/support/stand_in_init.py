@@ -18,7 +18,7 @@ from runtime.container import shim
 from runtime.linux import syscalls
 
 if TYPE_CHECKING:
-    from runtime.container.shim_task import Spawn
+    from runtime.container.shim_birth import Spawn
 
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
@@ -47,17 +47,20 @@ def _main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
 shim.main = _main
 
 
-def spawn(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
+def spawn(
+    plan: dict[str, Any], fds: dict[str, int], sync_fd: int, *, sibling: bool
+) -> tuple[int, int]:
     """Fork a process that waits at the barrier and then executes the plan's program."""
     if plan["spec"].get("stand_in") == "refuse":
         raise OSError(11, "Resource temporarily unavailable")
-    pid = os.fork()
+    assert sibling
+    pid, pidfd = syscalls.clone3(syscalls.CLONE_PARENT, 0)
     if pid == 0:
         try:
             _child(plan, fds, sync_fd)
         finally:
             os._exit(99)
-    return pid, os.pidfd_open(pid)
+    return pid, pidfd
 
 
 def _child(plan: dict[str, Any], fds: dict[str, int], sync_fd: int) -> None:
