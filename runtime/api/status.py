@@ -46,7 +46,8 @@ def status_of(error: EngineError) -> int:
 
 def error_body(message: str) -> bytes:
     """Return the JSON body of an error."""
-    return json.dumps({"message": message}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    text = json.dumps(message, ensure_ascii=False)
+    return f'{{"message":{text}}}\n'.encode("utf-8", "replace")
 
 
 def error_response(error: EngineError, version: tuple[int, int], headers: bytes) -> Response:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.api.streams import frame
 from runtime.config import EngineConfig
+from runtime.container.create_request import read_create_request
 from runtime.engine import (
     AttachOptions,
     CommitOptions,
@@ -113,7 +114,9 @@ class FakeContainers:
             raise InvalidArgument(
                 f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
             )
-        await self.images.inspect(str(body.get("Image", "")))
+        config, host_config, _ = read_create_request(body)
+        body = {**config, "HostConfig": host_config}
+        await self.images.inspect(str(body["Image"]))
         identifier = new_id()
         name = name or f"fake_{identifier[:6]}"
         for other in self.items.values():
@@ -236,17 +239,32 @@ class FakeContainers:
         container = self.find(ref)
         document: JsonObject = {
             "Id": container.id,
+            "Created": "2026-01-01T00:00:00Z",
+            "Path": "echo",
+            "Args": [],
             "Name": f"/{container.name}",
+            "RestartCount": 0,
+            "Driver": "overlay2",
+            "Platform": "linux",
+            "ExecIDs": container.execs or None,
             "State": {
                 "Status": container.state,
                 "Running": container.state in {"running", "paused"},
                 "Paused": container.state == "paused",
+                "Restarting": False,
+                "OOMKilled": False,
+                "Dead": False,
+                "Pid": 0,
                 "ExitCode": container.code,
+                "Error": "",
+                "StartedAt": "0001-01-01T00:00:00Z",
+                "FinishedAt": "0001-01-01T00:00:00Z",
             },
-            "Config": container.body,
-            "HostConfig": container.body.get("HostConfig", {}),
+            "Config": {key: value for key, value in container.body.items() if key != "HostConfig"},
+            "HostConfig": container.body["HostConfig"],
+            "GraphDriver": {"Name": "overlay2", "Data": {}},
             "NetworkSettings": {"Networks": {}, "Ports": {}},
-            "Image": self.images.identify(str(container.body.get("Image"))),
+            "Image": self.images.identify(str(container.body["Image"])),
             "Mounts": [],
         }
         if size:
@@ -329,7 +347,19 @@ class FakeContainers:
 
     async def _samples(self, container: FakeContainer, count: int) -> AsyncIterator[JsonObject]:
         for number in range(count):
-            yield {"name": f"/{container.name}", "id": container.id, "num_procs": number}
+            empty: JsonObject = {
+                key: {} for key in ("pids_stats", "blkio_stats", "cpu_stats", "storage_stats")
+            }
+            yield {
+                "name": f"/{container.name}",
+                "id": container.id,
+                "read": "2026-01-01T00:00:00Z",
+                "preread": "0001-01-01T00:00:00Z",
+                "num_procs": number,
+                **empty,
+                "precpu_stats": {},
+                "memory_stats": {},
+            }
 
     async def commit(self, ref: str, options: CommitOptions) -> str:
         """Commit a container."""
