@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._overrun = False  # a second request came behind a chunked body
         self._keep = True  # the client wants to keep the connection
         self._closing = False  # close after this answer
+        self._deaf = False  # the last byte for the client has been written
         self._lost = False
         self._eof = False
         self._lingering = False
@@ -123,7 +124,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client."""
-        if self._lingering or self._closing:
+        if self._lingering or self._deaf:
             return
         self._pending = self._pending + data if self._pending else data
         if self._request is None or self._receiving:
@@ -136,7 +137,7 @@ class Connection(asyncio.Protocol):
     def _advance(self) -> None:
         self._advancing = True
         try:
-            while self._pending and not self._closing:
+            while self._pending and not self._deaf:
                 if self._request is None:
                     if not self._take_head():
                         return
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
             # httptools ends an upgraded request after its head, body or not: hide the header.
             head = _UPGRADE.sub(b"\r\n" + _HIDDEN_UPGRADE.encode() + b":", head)
         self._feed(head)
-        if self._request is not None and not self._closing:
+        if self._request is not None and not self._deaf:
             self._answer(self._request)
         return True
 
@@ -407,7 +408,7 @@ class Connection(asyncio.Protocol):
 
     def close_after(self, data: bytes) -> None:
         """Write the last bytes and close."""
-        self._closing = True
+        self._deaf = True
         if not self._transport.is_closing():
             self._transport.write(data)
             self._transport.close()
@@ -426,7 +427,7 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(0)
         await self._drain()
         transport.pause_reading()
-        self._closing = True
+        self._deaf = True
         leftover, self._pending = self._pending, b""
         sock: socket.socket = transport.get_extra_info("socket").dup()
         sock.setblocking(False)

@@ -35,6 +35,8 @@ class Application:
             return Response(204)
         if path == "/ticks":
             return Response(200, chunks=self.ticks())
+        if path == "/relay":
+            return Response(200, chunks=request.body)
         if path == "/flood":
             return Response(200, chunks=self.flood())
         return getattr(self, path[1:])(request)  # type: ignore[no-any-return]
@@ -198,6 +200,16 @@ async def test_large_body_is_read_with_back_pressure(api: Api, application: Appl
     answer = await wire.answer()
     assert answer.body == b"slow"
     assert answer.headers["connection"] == "close"
+
+
+async def test_body_may_be_read_while_the_answer_is_streamed(api: Api) -> None:
+    wire = await api.connect()
+    wire.send(b"POST /relay HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    assert (await wire.head()).status == 200
+    chunks = wire.chunks()
+    assert await anext(chunks) == b"abc"
+    wire.send(b"2\r\nde\r\n0\r\n\r\n")
+    assert [chunk async for chunk in chunks] == [b"de"]
 
 
 async def test_large_body_arrives_whole(api: Api) -> None:
