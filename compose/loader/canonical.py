@@ -13,7 +13,7 @@ from compose.errors import ConsistencyError, ValueFormatError
 from compose.loader.merge import started
 from compose.loader.mounts import PROPAGATIONS, split_device, split_mount
 from compose.loader.ports import split_port
-from compose.loader.tree import List, Map, Rules, located, subject, text_of
+from compose.loader.tree import List, Map, Rules, located, section, subject, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,17 @@ def canonicalize(tree: Map, warn: Warn, *, keep_unreadable: bool = False) -> Map
     return tree
 
 
+def accept_printed_forms(tree: Map) -> Map:
+    """Accept what ``config`` prints and the schema refuses, in place: ``models: {name: null}``."""
+    for _name, service in section(tree, "services"):
+        models = service.get("models")
+        if isinstance(models, Map):
+            for key, value in models.items():
+                if value is None:
+                    models[key] = Map()
+    return tree
+
+
 def _as_build(node: Node, _place: _Place) -> Node:
     return Map({"context": node}) if isinstance(node, str) else node
 
@@ -91,6 +102,15 @@ def _as_names(node: Node, _place: _Place) -> Node:
     return entries
 
 
+def _as_models(node: Node, place: _Place) -> Node:
+    """Bring models to a map in which no settings are ``null``."""
+    entries = _as_names(node, place)
+    if isinstance(entries, Map):
+        for key, value in entries.items():
+            entries[key] = value or None
+    return entries
+
+
 def _as_dependencies(node: Node, _place: _Place) -> Node:
     entries = Map()
     if isinstance(node, List):
@@ -121,13 +141,17 @@ def _as_gpus(node: Node, _place: _Place) -> Node:
 
 
 def _as_ssh(node: Node, place: _Place) -> Node:
-    """Turn ``ID=PATH`` items into a map; the plain word ``default`` has no path."""
+    """Turn ``ID=PATH`` items into a map; the plain word ``default`` has no path.
+
+    ``ID: PATH`` is what ``config`` prints.
+    """
     if isinstance(node, Map):
         return node
     items = _as_list(node, place)
     entries = Map()
     for item, mark in items.entries() if isinstance(items, List) else ():
-        name, equals, path = str(item).partition("=")
+        separator = "=" if "=" in str(item) else ": "
+        name, equals, path = str(item).partition(separator)
         if not equals and name != "default":
             raise ValueFormatError(
                 f"{subject(place.path)}: invalid ssh key {name!r}",
@@ -263,7 +287,7 @@ _REWRITES: Rules[Rewrite] = Rules(
         "services.*.env_file": _as_env_files,
         "services.*.gpus": _as_gpus,
         "services.*.label_file": _as_list,
-        "services.*.models": _as_names,
+        "services.*.models": _as_models,
         "services.*.networks": _as_names,
         "services.*.ports": _as_ports,
         "services.*.secrets": _as_references,

@@ -41,6 +41,7 @@ def split_command(text: str) -> tuple[tuple[str, ...], str]:
                 words.append("".join(word))
             word, begun = [], False
         elif character in _OPERATORS and not quote:
+            begun = begun and not (character == ">" and word[:1] and word[0].isdigit())
             break
         else:
             quote, kept = _step(character, quote, word)

@@ -17,29 +17,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from compose.errors import LoadError
+    from compose.loader.interpolate import Warn
     from compose.loader.tree import Map, Path
     from compose.model.project import Project
     from compose.model.service import Service
 
 
-def check_project(project: Project, tree: Map) -> None:
+def check_project(project: Project, tree: Map, warn: Warn) -> None:
     """Check the enabled services and the resources.
 
     Args:
         project: the project, profiles already applied.
         tree: what it was decoded from, for the places of errors.
+        warn: takes a warning's text.
 
     Raises:
         LoadError: the first error, the rest in its ``others``.
     """
-    checker = _Checker(project, tree)
+    checker = _Checker(project, tree, warn)
     errors = list(checker.errors())
     if errors:
         raise join(errors)
 
 
 class _Checker:
-    def __init__(self, project: Project, tree: Map) -> None:
+    def __init__(self, project: Project, tree: Map, warn: Warn) -> None:
+        self._warn = warn
         self._project = project
         self._tree = tree
 
@@ -145,6 +148,9 @@ class _Checker:
                 hint = f'"{name}" has only inactive profiles: start with --profile {profiles}'
             place = locate(self._tree, path, key=True)
             message = f'{subject(path[:2])}: depends on undefined service "{name}"'
+            if not dependency.required:
+                self._warn(f"{place}: {message}, which is not required" if place else message)
+                continue
             yield UndefinedReference(message, hint=hint, location=place)
 
     def mounts(self, service: Service) -> Iterator[LoadError]:

@@ -146,14 +146,24 @@ def read_text(path: str) -> str:
 
 
 def load_env_file(
-    path: str, lookup: Callable[[str], str | None], warn: Callable[[str], None]
+    path: str,
+    lookup: Callable[[str], str | None],
+    warn: Callable[[str], None],
+    earlier: Mapping[str, str] = EMPTY,
 ) -> dict[str, str]:
-    """Read a file of variables in the language of ``.env``."""
+    """Read a file of variables in the language of ``.env``.
+
+    Args:
+        path: the file.
+        lookup: the variables outside, which win inside ``${...}``.
+        warn: takes a warning's text.
+        earlier: variables of files read before.
+    """
 
     def unset(name: str) -> None:
         warn(f'The "{name}" variable is not set. Defaulting to a blank string.')
 
-    return dotenv.parse(read_text(path), lookup, file=path, warn=unset)
+    return dotenv.parse(read_text(path), lookup, file=path, warn=unset, earlier=earlier)
 
 
 def project_name(options: LoadOptions, sources: Sources, declared: str) -> str:
@@ -209,16 +219,12 @@ def _read_env_files(
 ) -> None:
     """Add the variables of the files that the environment lacks; a later file beats an earlier."""
     found: dict[str, str] = {}
-
-    def lookup(name: str) -> str | None:
-        return environment.get(name, found.get(name))
-
     for path in paths:
         if not os.path.exists(path):
             raise SourceMissing(f"couldn't find env file: {path}")
         if os.path.isdir(path):
             raise SourceMissing(f"{path} is a directory")
-        found.update(load_env_file(path, lookup, options.warn))
+        found.update(load_env_file(path, environment.get, options.warn, found))
     for name, value in found.items():
         environment.setdefault(name, value)
 

@@ -79,7 +79,7 @@ def read_documents(text: str, file: str) -> list[Document]:
         composer = _Composer(text, file)
         trees = list(composer.documents())
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, file) from None
+        raise _syntax_error(error, text, file) from None
     except yaml.reader.ReaderError as error:
         raise DocumentError(f"invalid YAML: {error.reason}", location=Location(file)) from None
     if not composer.tagged:
@@ -296,16 +296,22 @@ def _untag(node: Node, path: Path, resets: list[Path]) -> Node:
     return node
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, file: str) -> DocumentError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> DocumentError:
     """Say what the parser found, at the place where it found it."""
     mark = error.problem_mark or error.context_mark
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
     problem = error.problem or error.context or "cannot be read"
     hint = ""
-    if "cannot start any token" in problem and "\\t" in problem:
+    if "cannot start any token" in problem and _is_tab(mark, text):
         problem, hint = "a tab is used for indentation", "indent with spaces"
     elif error.context:
         hint = error.context
         if error.context_mark:
             hint += f" that begins in line {error.context_mark.line + 1}"
     return DocumentError(f"invalid YAML: {problem}", hint=hint, location=location)
+
+
+def _is_tab(mark: yaml.Mark | None, text: str) -> bool:
+    lines = text.split("\n")
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    return line[mark.column : mark.column + 1] == "\t" if mark else False

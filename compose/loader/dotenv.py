@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from compose.errors import DocumentError, Location
 from compose.loader.interpolate import MalformedTemplate, substitute
+from compose.model.record import EMPTY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from compose.loader.interpolate import Lookup, Warn
 
 _BLANK = " \t\v\f\r\x85\xa0"
@@ -32,7 +35,9 @@ _ESCAPES = {
 }
 
 
-def parse(text: str, lookup: Lookup, *, file: str, warn: Warn) -> dict[str, str]:
+def parse(
+    text: str, lookup: Lookup, *, file: str, warn: Warn, earlier: Mapping[str, str] = EMPTY
+) -> dict[str, str]:
     """Read variables; a name without value takes it from ``lookup`` or stays unset.
 
     Args:
@@ -40,11 +45,12 @@ def parse(text: str, lookup: Lookup, *, file: str, warn: Warn) -> dict[str, str]
         lookup: the variables outside, which win over those of the file inside ``${...}``.
         file: name for error messages.
         warn: told the name of each unset variable that became empty.
+        earlier: variables of files read before, which those of this file replace.
 
     Raises:
         DocumentError: at the line that cannot be read.
     """
-    return _Parser(text, lookup, file, warn).parse()
+    return _Parser(text, lookup, file, warn, earlier).parse()
 
 
 def parse_raw(text: str, lookup: Lookup, *, file: str) -> dict[str, str]:
@@ -65,18 +71,21 @@ def parse_raw(text: str, lookup: Lookup, *, file: str) -> dict[str, str]:
 
 
 class _Parser:
-    def __init__(self, text: str, lookup: Lookup, file: str, warn: Warn) -> None:
+    def __init__(
+        self, text: str, lookup: Lookup, file: str, warn: Warn, earlier: Mapping[str, str]
+    ) -> None:
         self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self.position = 0
         self.values: dict[str, str] = {}
         self._outer = lookup
         self._file = file
         self._warn = warn
+        self._earlier = earlier
 
     def parse(self) -> dict[str, str]:
         while self._skip_to_statement():
             name, inherits = self._name()
-            value = self._outer(name) if inherits else self._value()
+            value = self._inherited(name) if inherits else self._value()
             if value is not None:
                 self.values[name] = value
         return self.values
@@ -161,9 +170,13 @@ class _Parser:
             problem = str(error)
         raise self._error(problem)
 
+    def _inherited(self, name: str) -> str | None:
+        outer = self._outer(name)
+        return self._earlier.get(name) if outer is None else outer
+
     def _lookup(self, name: str) -> str | None:
         outer = self._outer(name)
-        return self.values.get(name) if outer is None else outer
+        return self.values.get(name, self._earlier.get(name)) if outer is None else outer
 
     def _error(self, message: str) -> DocumentError:
         line = self.text.count("\n", 0, self.position) + 1

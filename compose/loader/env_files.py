@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from compose.loader.tree import Map
-    from compose.model.service import EnvFile, Service
+    from compose.model.service import Service
 
 
 class FileResolver:
@@ -55,20 +55,22 @@ class FileResolver:
         found: dict[str, str] = {}
 
         def lookup(name: str) -> str | None:
-            for layer in (self._environment, service.environment, found):
-                value = layer.get(name)
-                if value is not None:
-                    return value
-            return None
+            value = self._environment.get(name)
+            return service.environment.get(name) if value is None else value
 
-        for index, entry in enumerate(service.env_file):
-            found.update(self._read(service, index, entry, lookup))
+        for index in range(len(service.env_file)):
+            found.update(self._read(service, index, lookup, found))
         environment = dict(sorted({**found, **service.environment}.items()))
         return replace(service, environment=environment, env_file=())
 
     def _read(
-        self, service: Service, index: int, entry: EnvFile, lookup: Callable[[str], str | None]
+        self,
+        service: Service,
+        index: int,
+        lookup: Callable[[str], str | None],
+        earlier: Mapping[str, str],
     ) -> dict[str, str]:
+        entry = service.env_file[index]
         place = locate(self._tree, ("services", service.name, "env_file", str(index), "path"))
         if entry.format not in ("", "raw"):
             message = f'service "{service.name}": env_file: unsupported format "{entry.format}"'
@@ -83,7 +85,7 @@ class FileResolver:
             )
         if entry.format == "raw":
             return dotenv.parse_raw(read_text(entry.path), lookup, file=entry.path)
-        return load_env_file(entry.path, lookup, self._warn)
+        return load_env_file(entry.path, lookup, self._warn, earlier)
 
     def _with_labels(self, service: Service) -> Service:
         found: dict[str, str] = {}
@@ -94,6 +96,6 @@ class FileResolver:
                     f'service "{service.name}": label file {path} not found',
                     location=locate(self._tree, place),
                 )
-            found.update(load_env_file(path, found.get, self._warn))
+            found.update(load_env_file(path, dict[str, str]().get, self._warn, found))
         labels = dict(sorted({**found, **service.labels}.items()))
         return replace(service, labels=labels, label_file=())

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from compose.errors import CycleError, DocumentError, Location
 from compose.graph import without_unused
 from compose.loader import discover, normalize, paths, schema
-from compose.loader.canonical import canonicalize
+from compose.loader.canonical import accept_printed_forms, canonicalize
 from compose.loader.checks import check_values
 from compose.loader.collapse import collapse
 from compose.loader.consistency import check_project
@@ -91,7 +91,7 @@ def load_project(options: LoadOptions) -> Project:
     )
     project = _apply_profiles(project, (*sources.profiles, *_profiles_of(project, options)))
     if options.consistency:
-        check_project(project, loaded.tree)
+        check_project(project, loaded.tree, options.warn)
     project = _capture_contents(_align_replicas(project))
     if options.resolve_environment:
         files = FileResolver(loaded.environment, loaded.tree, options.warn)
@@ -174,7 +174,7 @@ class _Loading:
         addition.pop("include", None)
         merge(tree, addition)
         collapse(tree)
-        schema.check(tree, file)
+        schema.check(accept_printed_forms(tree), file)
         if tree.pop("version", None) is not None:
             self.options.warn(
                 f"{path}: the attribute `version` is obsolete, it will be ignored, "
@@ -224,11 +224,7 @@ class _Loading:
         environment = dict(self.environment)
         found: dict[str, str] = {}
         for path in inclusion.env_files:
-            found.update(
-                discover.load_env_file(
-                    path, lambda name: environment.get(name, found.get(name)), self.options.warn
-                )
-            )
+            found.update(discover.load_env_file(path, environment.get, self.options.warn, found))
         loading = _Loading(self.options, {**found, **environment})
         documents = {path: loading.read(path) for path in inclusion.files}
         return loading.model(documents, inclusion.directory, including)

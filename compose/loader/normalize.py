@@ -59,10 +59,6 @@ def normalize(tree: Map, name: str, environment: Mapping[str, str]) -> Map:
     _add_default_network(tree)
     for kind in _RESOURCES:
         _name_resources(tree, kind, name)
-    models = tree.get("models")
-    if isinstance(models, Map):
-        for key, model in section(tree, "models"):
-            model.setdefault("name", key)
     return tree
 
 

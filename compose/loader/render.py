@@ -16,11 +16,9 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_Emitter = yaml.SafeDumper
 _OTHER_TYPE = re.compile(
     r"""(?ix)
-    | y | n | yes | no | on | off | true | false | null | ~
-    | [-+]?\.?(inf) | \.nan | <<
+    y | n | yes | no | on | off | true | false | null | ~ | [-+]?\.inf | \.nan
     | [-+]?[0-9][0-9_]*(\.[0-9_]*)?(e[-+]?[0-9]+)? | [-+]?\.[0-9_]+(e[-+]?[0-9]+)?
     | [-+]?0b[01_]+ | [-+]?0o?[0-7_]+ | [-+]?0x[0-9a-f_]+
     | [-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?
@@ -48,11 +46,14 @@ def to_json(document: object) -> str:
 
 
 def escaped(document: object) -> object:
-    """Double every dollar sign, so that the output can be loaded again."""
+    """Double the dollar signs of values, so that the output can be loaded again.
+
+    Keys are left alone, as they are never interpolated.
+    """
     if isinstance(document, str):
         return document.replace("$", "$$")
     if isinstance(document, dict):
-        return {escaped(key): escaped(value) for key, value in document.items()}
+        return {key: escaped(value) for key, value in document.items()}
     if isinstance(document, list):
         return [escaped(item) for item in document]
     return document
@@ -61,9 +62,23 @@ def escaped(document: object) -> object:
 class _Dumper(yaml.SafeDumper):
     """The emitter with list items indented below their key."""
 
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
+        """Take ``=`` and ``<<`` for the texts that they are as values."""
+        if kind is yaml.ScalarNode and value in ("=", "<<"):
+            return "tag:yaml.org,2002:str"
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         """Indent lists like maps."""
         super().increase_indent(flow, False)
+
+    def analyze_scalar(self, scalar: str) -> yaml.emitter.ScalarAnalysis:
+        """Let a text of several lines hold tabs."""
+        if "\n" in scalar and "\t" in scalar:
+            analysis = super().analyze_scalar(scalar.replace("\t", "-"))
+            analysis.scalar = scalar
+            return analysis
+        return super().analyze_scalar(scalar)
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         """Write equal parts twice instead of using anchors."""
@@ -72,9 +87,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style: str | None = None
-    if "\n" in text and not text.startswith((" ", "\n")) and text.isprintable is not None:
+    if "\n" in text:
         style = "|"
-    elif _OTHER_TYPE.fullmatch(text):
+    elif not text or _OTHER_TYPE.fullmatch(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

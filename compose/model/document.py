@@ -96,7 +96,7 @@ class _Writer:
         if isinstance(value, Dependency) and name in ("condition", "required"):
             return True
         if not is_default(value, name):
-            return getattr(value, name) not in ((), {}, "") or name == "command"
+            return getattr(value, name) not in ((), {}, "") or name in ("command", "entrypoint")
         if not self._json:
             return False
         return (type(value), name) in _ALWAYS_IN_JSON or bool(fields(fields(value)[name]))
