@@ -104,7 +104,7 @@ class Context:
         """
         from compose.loader.load import load_project  # noqa: PLC0415 - YAML only where it is read
 
-        loaded = load_project(self.load_options(keep_unused=True))
+        loaded = load_project(self.load_options(keep_unused=True, services=tuple(names)))
         chosen = select(loaded, names, dependencies=dependencies)
         if keep_unused or self.args.on("all-resources"):
             return chosen

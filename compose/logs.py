@@ -69,7 +69,7 @@ class LogPrinter:
 
     def _head(self, name: str) -> bytes:
         if name not in self._made:
-            text = f"{name:<{self._width}}{SEPARATOR.lstrip()}" if self._prefix else ""
+            text = f"{name:<{self._width}}{SEPARATOR}" if self._prefix else ""
             if text and self._colour:
                 text = f"\x1b[{self._colours.get(name, LOG_COLOURS[0])}m{text}{RESET}"
             self._made[name] = text.encode()

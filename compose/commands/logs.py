@@ -123,15 +123,15 @@ async def _follow_all(
         service = attributes.get(labels.SERVICE, "")
         if service not in services:
             continue
-        id = actor.get("ID", "")
+        container = actor.get("ID", "")
         since = f"{event.get('timeNano', 0) / 1e9:.9f}"
         known = project.services.get(service)
         name = shown_name(project.name, attributes.get("name", ""))
-        source = Source(id, name, tty=bool(known is not None and known.tty))
+        source = Source(container, name, tty=bool(known is not None and known.tty))
         again = LogQuery(follow=True, since=since, timestamps=query.timestamps)
-        if id in tasks:
-            await asyncio.wait({tasks[id]}, timeout=1.0)
-        tasks[id] = asyncio.create_task(follow(client, source, again, printer))
+        if container in tasks:
+            await asyncio.wait({tasks[container]}, timeout=1.0)
+        tasks[container] = asyncio.create_task(follow(client, source, again, printer))
 
 
 def moment(text: str) -> str:

@@ -1,0 +1,88 @@
+"""``engine start``, ``stop``, ``status``: Shoal's own engine as a process."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from compose.engine.client import EngineClient
+from compose.engine.connection import connect_blocking
+from compose.engine.contexts import own_engine
+from compose.engine.launch import answers, engine_pid, ensure_engine, stop_engine
+from compose.engine.transport import Transport
+from compose.errors import UsageError
+from compose.flags import Command
+
+if TYPE_CHECKING:
+    from compose.context import Context
+    from compose.flags import Args
+
+
+def engine(context: Context, args: Args) -> int:
+    """Do what the first argument says."""
+    actions = {"start": _start, "stop": _stop, "status": _status}
+    if args.rest[0] not in actions:
+        raise UsageError(
+            f'unknown engine command: "{args.rest[0]}"', hint=f"use {', '.join(actions)}"
+        )
+    return actions[args.rest[0]](context)
+
+
+def _start(context: Context) -> int:
+    path = own_engine(context.env).address.path
+    began = time.monotonic()
+    if ensure_engine(path, context.env):
+        took = time.monotonic() - began
+        context.console.note(f"engine started in {took:.2f} s (unix://{path})")
+    else:
+        context.console.note(f"the engine runs already (unix://{path})")
+    return 0
+
+
+def _stop(context: Context) -> int:
+    path = own_engine(context.env).address.path
+    ran = stop_engine(path)
+    context.console.note("engine stopped; containers go on" if ran else "no engine runs")
+    return 0
+
+
+def _status(context: Context) -> int:
+    choice = own_engine(context.env)
+    path = choice.address.path
+    if not answers(path):
+        context.console.print(f"no engine at unix://{path}")
+        return 1
+    client = EngineClient(Transport(choice.address, connect_blocking))
+    try:
+        version = context.ask(client.version())
+        info = context.ask(client.info())
+    finally:
+        client.close()
+    platform = version.get("Platform") or {}
+    rows = [
+        ("engine", str(platform.get("Name", "unknown"))),
+        ("socket", f"unix://{path}"),
+        ("process", str(engine_pid(path) or "unknown")),
+        ("api", version.get("ApiVersion", "")),
+        ("data", str(info.get("DockerRootDir", ""))),
+        (
+            "containers",
+            f"{info.get('ContainersRunning', 0)} running, {info.get('Containers', 0)} in all",
+        ),
+        ("images", str(info.get("Images", 0))),
+    ]
+    for name, value in rows:
+        context.console.print(f"{name:<12}{value}")
+    return 0
+
+
+COMMANDS = (
+    Command(
+        name="engine",
+        run=engine,
+        usage="start|stop|status",
+        help="Start, stop or describe Shoal's own engine",
+        least=1,
+        most=1,
+    ),
+)
