@@ -14,7 +14,12 @@ from compose.loader.mounts import split_mount
 from compose.loader.ports import split_port
 from compose.model.record import replace
 from compose.model.service import STARTED, BindOptions, Mount, Port, VolumeOptions
-from compose.reconciler.container_body import Identity, container_body, resolve_references
+from compose.reconciler.container_body import (
+    Identity,
+    container_body,
+    resolve_references,
+    volumes_from,
+)
 from compose.reconciler.draft import UpOptions
 from compose.reconciler.images import plan_images
 from compose.reconciler.mounts import inline_files
@@ -243,6 +248,7 @@ def _body(
         slug=slug,
         image=image,
         image_id=local[image].id if image in local else "",
+        volumes_from=volumes_from(service, first),
         own_aliases=args.on("use-aliases"),
     )
     body = container_body(project, resolve_references(service, first), identity)

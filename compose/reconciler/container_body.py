@@ -43,6 +43,7 @@ class Identity:
         replaces: name that the label of a recreated container tells.
         inherited: volumes taken over.
         links: ``container:alias`` of linked services' containers.
+        volumes_from: containers whose volumes it mounts, with their modes.
         own_aliases: whether the service's name and aliases are its too.
         labels: further labels.
     """
@@ -55,6 +56,7 @@ class Identity:
     replaces: str = ""
     inherited: tuple[Mount, ...] = ()
     links: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     own_aliases: bool = True
     labels: Mapping[str, str] = EMPTY
 
@@ -66,8 +68,8 @@ def container_body(project: Project, service: Service, identity: Identity) -> Cr
     host: HostConfig = host_config(service)
     host.update(mounts_of(project, service, identity.inherited))
     host["NetworkMode"] = network_mode(project, service)
-    if service.volumes_from:
-        host["VolumesFrom"] = list(service.volumes_from)
+    if identity.volumes_from:
+        host["VolumesFrom"] = list(identity.volumes_from)
     networking: NetworkingConfig = {}
     if not service.network_mode and service.networks:
         networking = _networking(project, service, identity)
@@ -215,17 +217,26 @@ def resolve_references(service: Service, ids: Mapping[str, str]) -> Service:
         if kind == "service":
             changes[field] = f"container:{_target(service, name, ids)}"
     if service.volumes_from:
-        changes["volumes_from"] = tuple(_volumes_from(entry, ids) for entry in service.volumes_from)
+        entries = volumes_from(service, ids)
+        changes["volumes_from"] = tuple(entry.partition(":")[0] for entry in entries)
     return replace(service, **changes) if changes else service
 
 
-def _volumes_from(entry: str, ids: Mapping[str, str]) -> str:
-    name, _, rest = entry.partition(":")
-    if name == "container":
-        return rest
-    if name not in ids:
-        raise ShoalError(f"cannot share volume with service {name}: container missing")
-    return f"{ids[name]}:{rest}" if rest else ids[name]
+def volumes_from(service: Service, ids: Mapping[str, str]) -> tuple[str, ...]:
+    """Containers whose volumes a service mounts, as ``id[:mode]``.
+
+    The mode is no part of the configuration hash: Docker Compose loses it on the way.
+    """
+    found = []
+    for entry in service.volumes_from:
+        name, _, rest = entry.partition(":")
+        if name == "container":
+            found.append(rest)
+        elif name in ids:
+            found.append(f"{ids[name]}:{rest}" if rest else ids[name])
+        else:
+            raise ShoalError(f"cannot share volume with service {name}: container missing")
+    return tuple(found)
 
 
 def _target(service: Service, name: str, ids: Mapping[str, str]) -> str:

@@ -149,8 +149,8 @@ def _rates(rates: Iterable[DeviceRate]) -> list[JsonObject]:
 
 def _security(service: Service) -> HostConfig:
     config: HostConfig = {
-        "CapAdd": list(service.cap_add),
-        "CapDrop": list(service.cap_drop),
+        "CapAdd": [_capability(name) for name in service.cap_add],
+        "CapDrop": [_capability(name) for name in service.cap_drop],
         "Privileged": service.privileged,
         "GroupAdd": list(service.group_add),
         "Sysctls": dict(service.sysctls),
@@ -164,6 +164,11 @@ def _security(service: Service) -> HostConfig:
             options.append(_security_option(service.name, option))
     config["SecurityOpt"] = options
     return config
+
+
+def _capability(name: str) -> str:
+    name = name.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
 
 
 def _security_option(service: str, option: str) -> str:

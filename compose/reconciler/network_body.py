@@ -57,10 +57,9 @@ def _pools(network: Network) -> list[JsonObject]:
 
 def volume_body(project: str, key: str, volume: Volume) -> JsonObject:
     """Body of ``POST /volumes/create``."""
-    return {
+    body: JsonObject = {
         "Name": volume.name,
         "Driver": volume.driver,
-        "DriverOpts": dict(volume.driver_opts),
         "Labels": {
             **volume.labels,
             labels.PROJECT: project,
@@ -69,6 +68,9 @@ def volume_body(project: str, key: str, volume: Volume) -> JsonObject:
             labels.CONFIG_HASH: volume_hash(volume),
         },
     }
+    if volume.driver_opts:
+        body["DriverOpts"] = dict(volume.driver_opts)
+    return body
 
 
 def endpoint_settings(

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from compose.errors import Conflict, EngineError, Forbidden, NotFound, ShoalError
 from compose.progress import DONE, ERROR, WARNING, WORKING, Event
-from compose.reconciler.container_body import Identity, container_body, resolve_references
+from compose.reconciler.container_body import (
+    Identity,
+    container_body,
+    resolve_references,
+    volumes_from,
+)
 from compose.reconciler.diagnosis import explain_failure
 from compose.reconciler.hooks import run_hooks
 from compose.reconciler.images import build_image, pull_image
@@ -167,7 +172,8 @@ class Operations:
             self._report(shown, "Created")
 
     async def _made(self, operation: CreateContainer) -> str:
-        service = resolve_references(self._service(operation.service), self._first_ids())
+        wanted, ids = self._service(operation.service), self._first_ids()
+        service = resolve_references(wanted, ids)
         image = image_name(self._project.name, service, self._separator)
         if image not in self.images:
             self.images.update(await look_at_images(self._client, [image]))
@@ -185,6 +191,7 @@ class Operations:
             replaces=(service.container_name or f"{service.name}-{old.number}") if old else "",
             inherited=inherited,
             links=self._links(service),
+            volumes_from=volumes_from(wanted, ids),
         )
         body = container_body(self._project, service, identity)
         try:
