@@ -13,7 +13,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
@@ -67,21 +67,49 @@ _SECCOMP, _BPF, _KEYCTL = (317, 277)[_COLUMN], (321, 280)[_COLUMN], (250, 219)[_
 _libc = ctypes.CDLL(None, use_errno=True)
 # The child of clone3 must come back with the interpreter's lock held: PyDLL never lets go of it.
 _libc_with_lock = ctypes.PyDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_libc_with_lock.syscall.restype = ctypes.c_long
+_NUMBER, _TEXT, _INT = ctypes.c_long, ctypes.c_char_p, ctypes.c_int
+_CAPABILITY_HEADER = struct.pack("=Ii", 0x20080522, 0)
 
 
-def _check(result: int, what: str) -> int:
+def _failed(what: str | int) -> OSError:
+    errno = ctypes.get_errno()
+    where = f"fd {what}" if isinstance(what, int) else what
+    return OSError(errno, os.strerror(errno), where)
+
+
+def _check(result: int, what: str | int) -> int:
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno), what)
+        raise _failed(what)
     return result
 
 
-def _call(what: str, number: int, *arguments: object) -> int:
-    """Call by number; integers are passed as 64 bit, bytes as pointers, None as NULL."""
-    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    return _check(int(_libc.syscall(ctypes.c_long(number), *wide)), what)
+def _function(name: str, *kinds: type, library: ctypes.CDLL = _libc) -> Callable[..., int]:
+    """Return a C function with a prototype of its own: arguments are then converted quickly."""
+    function: Callable[..., int] = library[name]
+    function.argtypes = kinds  # type: ignore[attr-defined]
+    return function
+
+
+def _system_call(*kinds: type, library: ctypes.CDLL = _libc) -> Callable[..., int]:
+    """Return ``syscall`` with a prototype: the number, then arguments of these kinds."""
+    function = _function("syscall", _NUMBER, *kinds, library=library)
+    function.restype = _NUMBER  # type: ignore[attr-defined]
+    return function
+
+
+_mount = _function("mount", _TEXT, _TEXT, _TEXT, ctypes.c_ulong, _TEXT)
+_prctl = _function("prctl", _INT, *[ctypes.c_ulong] * 4)
+_numbers = _system_call(*[_NUMBER] * 3)
+_texts = _system_call(_TEXT, _TEXT)
+_text = _system_call(_TEXT, _NUMBER)
+_at = _system_call(_NUMBER, _TEXT, _NUMBER)
+_at_struct = _system_call(_NUMBER, _TEXT, _TEXT, _NUMBER)
+_at_flags_struct = _system_call(_NUMBER, _TEXT, _NUMBER, _TEXT, _NUMBER)
+_move = _system_call(_NUMBER, _TEXT, _NUMBER, _TEXT, _NUMBER)
+_configure = _system_call(_NUMBER, _NUMBER, _TEXT, _TEXT, _NUMBER)
+_number_struct = _system_call(_NUMBER, _TEXT, _NUMBER)
+_two_numbers_struct = _system_call(_NUMBER, _NUMBER, _TEXT)
+_clone = _system_call(_TEXT, _NUMBER, library=_libc_with_lock)
 
 
 def _path(path: str | bytes) -> bytes:
@@ -90,54 +118,48 @@ def _path(path: str | bytes) -> bytes:
 
 def mount(source: str, target: str, fstype: str, flags: int = 0, data: str = "") -> None:
     """Mount by path; an empty string is passed as NULL except for the target."""
-    result = _libc.mount(
-        _path(source) or None,
-        _path(target),
-        _path(fstype) or None,
-        ctypes.c_ulong(flags),
-        _path(data) or None,
-    )
-    _check(int(result), target)
+    texts = _path(source) or None, _path(target), _path(fstype) or None
+    _check(_mount(*texts, flags, _path(data) or None), target)
 
 
 def umount(target: str, flags: int = 0) -> None:
     """Unmount by path."""
-    _check(int(_libc.umount2(_path(target), ctypes.c_int(flags))), target)
+    _check(int(_libc.umount2(_path(target), _INT(flags))), target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """Make one mount the root and put the old root at another place."""
-    _call(new_root, _PIVOT_ROOT, _path(new_root), _path(put_old))
+    _check(_texts(_PIVOT_ROOT, _path(new_root), _path(put_old)), new_root)
 
 
 def open_tree(dirfd: int, path: str, flags: int) -> int:
     """Return a descriptor of a mount, with OPEN_TREE_CLONE of a detached copy."""
-    return _call(path or f"fd {dirfd}", _OPEN_TREE, dirfd, _path(path), flags | OPEN_TREE_CLOEXEC)
+    return _check(_at(_OPEN_TREE, dirfd, _path(path), flags | OPEN_TREE_CLOEXEC), path or dirfd)
 
 
 def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str, flags: int = 0) -> None:
     """Attach or move a mount; an empty path means the descriptor itself."""
     flags |= 0 if from_path else MOVE_MOUNT_F_EMPTY_PATH
     flags |= 0 if to_path else MOVE_MOUNT_T_EMPTY_PATH
-    where = to_path or f"fd {to_fd}"
-    _call(where, _MOVE_MOUNT, from_fd, _path(from_path), to_fd, _path(to_path), flags)
+    result = _move(_MOVE_MOUNT, from_fd, _path(from_path), to_fd, _path(to_path), flags)
+    _check(result, to_path or to_fd)
 
 
 def fsopen(fstype: str) -> int:
     """Return a context in which a file system is configured."""
-    return _call(fstype, _FSOPEN, _path(fstype), FSOPEN_CLOEXEC)
+    return _check(_text(_FSOPEN, _path(fstype), FSOPEN_CLOEXEC), fstype)
 
 
 def fsconfig(fd: int, command: int, key: str = "", value: str = "", aux: int = 0) -> None:
     """Set a parameter of a context; empty is NULL unless the command is SET_STRING."""
     text = _path(value) if value or command == FSCONFIG_SET_STRING else None
-    what = f"{key}={value}" if value else key
-    _call(what, _FSCONFIG, fd, command, _path(key) or None, text, aux)
+    if _configure(_FSCONFIG, fd, command, _path(key) or None, text, aux) < 0:
+        raise _failed(f"{key}={value}" if value else key)
 
 
 def fsmount(fd: int, attributes: int = 0) -> int:
     """Return a detached mount of a created file system."""
-    return _call("fsmount", _FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes)
+    return _check(_numbers(_FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes), "fsmount")
 
 
 def mount_setattr(
@@ -152,24 +174,24 @@ def mount_setattr(
     """Change flags of a mount; an empty path means the descriptor itself."""
     flags |= 0 if path else AT_EMPTY_PATH
     attributes = struct.pack("=QQQQ", attr_set, attr_clr, propagation, userns_fd)
-    where = path or f"fd {dirfd}"
-    _call(where, _MOUNT_SETATTR, dirfd, _path(path), flags, attributes, len(attributes))
+    result = _at_flags_struct(_MOUNT_SETATTR, dirfd, _path(path), flags, attributes, 32)
+    _check(result, path or dirfd)
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open below a directory under rules of resolution, always close-on-exec."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve)
-    return _call(path, _OPENAT2, dirfd, _path(path), how, len(how))
+    return _check(_at_struct(_OPENAT2, dirfd, _path(path), how, 24), path)
 
 
 def unshare(flags: int) -> None:
     """Leave namespaces for new ones."""
-    _check(int(_libc.unshare(ctypes.c_int(flags))), f"unshare {flags:#x}")
+    _check(int(_libc.unshare(_INT(flags))), "unshare")
 
 
 def setns(fd: int, flags: int = 0) -> None:
     """Join a namespace, or with a pidfd several at once."""
-    _check(int(_libc.setns(ctypes.c_int(fd), ctypes.c_int(flags))), f"setns {flags:#x}")
+    _check(int(_libc.setns(_INT(fd), _INT(flags))), "setns")
 
 
 def clone3(flags: int, exit_signal: int, cgroup_fd: int = -1) -> tuple[int, int]:
@@ -178,31 +200,29 @@ def clone3(flags: int, exit_signal: int, cgroup_fd: int = -1) -> tuple[int, int]
     Only for a process with a single thread. No handler of ``fork`` runs in the child, which must
     end in ``execve`` or ``os._exit``.
     """
-    pidfd = ctypes.c_int(-1)
+    pidfd = _INT(-1)
     flags |= CLONE_PIDFD | (CLONE_INTO_CGROUP if cgroup_fd >= 0 else 0)
     arguments = struct.pack(
         "=11Q", flags, ctypes.addressof(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, max(cgroup_fd, 0)
     )
-    number, size = ctypes.c_long(_CLONE3), ctypes.c_long(len(arguments))
-    pid = _check(int(_libc_with_lock.syscall(number, arguments, size)), "clone3")
+    pid = _check(_clone(_CLONE3, arguments, len(arguments)), "clone3")
     return (pid, pidfd.value) if pid else (0, -1)
 
 
 def pidfd_getfd(pidfd: int, number: int) -> int:
     """Return a duplicate of another process's descriptor, close-on-exec."""
-    return _call(f"descriptor {number}", _PIDFD_GETFD, pidfd, number, 0)
+    return _check(_numbers(_PIDFD_GETFD, pidfd, number, 0), f"descriptor {number}")
 
 
-def prctl(option: int, *arguments: int) -> int:
+def prctl(option: int, first: int = 0, second: int = 0, third: int = 0, fourth: int = 0) -> int:
     """Change or ask an attribute of this process."""
-    wide = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
-    return _check(int(_libc.prctl(ctypes.c_int(option), *wide)), f"prctl {option}")
+    return _check(_prctl(option, first, second, third, fourth), "prctl")
 
 
 def capget() -> tuple[int, int, int]:
     """Return this thread's (effective, permitted, inheritable) capabilities as bit sets."""
     data = ctypes.create_string_buffer(24)
-    _call("capget", _CAPGET, struct.pack("=Ii", 0x20080522, 0), data)
+    _check(_texts(_CAPGET, _CAPABILITY_HEADER, data), "capget")
     words = struct.unpack("=6I", data.raw)
     effective, permitted, inheritable = (words[i] | words[i + 3] << 32 for i in range(3))
     return effective, permitted, inheritable
@@ -212,50 +232,36 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     """Set this thread's capabilities."""
     sets = (effective, permitted, inheritable)
     low, high = [s & 0xFFFFFFFF for s in sets], [s >> 32 for s in sets]
-    data = struct.pack("=6I", *low, *high)
-    _call("capset", _CAPSET, struct.pack("=Ii", 0x20080522, 0), data)
+    _check(_texts(_CAPSET, _CAPABILITY_HEADER, struct.pack("=6I", *low, *high)), "capset")
 
 
 def seccomp(program: bytes, flags: int = 0) -> None:
     """Load a filter (SECCOMP_SET_MODE_FILTER): an array of ``struct sock_filter``."""
     text = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(text))
-    _call("seccomp", _SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header)
+    result = _two_numbers_struct(_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header)
+    _check(result, "seccomp")
 
 
 def seccomp_available() -> bool:
     """Tell whether the kernel knows seccomp filters (action ALLOW is asked for)."""
-    try:
-        action = struct.pack("=I", 0x7FFF0000)
-        _call("seccomp", _SECCOMP, SECCOMP_GET_ACTION_AVAIL, 0, action)
-    except OSError:
-        return False
-    return True
+    action = struct.pack("=I", 0x7FFF0000)
+    return _two_numbers_struct(_SECCOMP, SECCOMP_GET_ACTION_AVAIL, 0, action) == 0
 
 
 def bpf(command: int, attributes: bytes) -> int:
     """Run a BPF command on a packed ``union bpf_attr``."""
-    return _call("bpf", _BPF, command, attributes, len(attributes))
+    return _check(_number_struct(_BPF, command, attributes, len(attributes)), "bpf")
 
 
 def bpf_load(program_type: int, instructions: bytes, name: str) -> int:
     """Load a program (BPF_PROG_LOAD, licence "GPL") and return its descriptor."""
     text = ctypes.create_string_buffer(instructions, len(instructions))
     licence = ctypes.create_string_buffer(b"GPL")
-    attributes = struct.pack(
-        "=IIQQIIQII16s",
-        program_type,
-        len(instructions) // 8,
-        ctypes.addressof(text),
-        ctypes.addressof(licence),
-        0,
-        0,
-        0,
-        0,
-        0,
-        name.encode()[:15],
-    )
-    return bpf(BPF_PROG_LOAD, attributes)
+    where, words = ctypes.addressof(text), len(instructions) // 8
+    head = struct.pack("=IIQQ", program_type, words, where, ctypes.addressof(licence))
+    # Behind the licence: log level, size and buffer, kernel version, flags, name.
+    return bpf(BPF_PROG_LOAD, head + struct.pack("=IIQII16s", 0, 0, 0, 0, 0, name.encode()[:15]))
 
 
 def bpf_query(cgroup_fd: int, attach_type: int) -> Sequence[int]:
@@ -264,19 +270,20 @@ def bpf_query(cgroup_fd: int, attach_type: int) -> Sequence[int]:
     attributes = ctypes.create_string_buffer(
         struct.pack("=IIIIQI", cgroup_fd, attach_type, 0, 0, ctypes.addressof(ids), 64), 32
     )
-    _call("bpf", _BPF, BPF_PROG_QUERY, attributes, len(attributes))
+    _check(_number_struct(_BPF, BPF_PROG_QUERY, attributes, 32), "bpf")
     count = int(struct.unpack_from("=I", attributes.raw, 24)[0])
     return [int(ids[i]) for i in range(count)]
 
 
 def keyctl_join_session(name: str) -> None:
     """Start a session keyring, away from the keys of whoever started us."""
-    _call("keyctl", _KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name.encode())
+    result = _number_struct(_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name.encode(), 0)
+    _check(result, "keyctl")
 
 
 def close_range(first: int, last: int, flags: int = 0) -> None:
     """Close or mark a range of descriptors; ``last`` -1 means all."""
-    _call("close_range", _CLOSE_RANGE, first, last & 0xFFFFFFFF, flags)
+    _check(_numbers(_CLOSE_RANGE, first, last & 0xFFFFFFFF, flags), "close_range")
 
 
 def sethostname(name: str) -> None:
@@ -294,7 +301,7 @@ def setdomainname(name: str) -> None:
 def fstatfs_magic(fd: int) -> int:
     """Return the magic number of the file system that a descriptor is on."""
     data = ctypes.create_string_buffer(256)
-    _check(int(_libc.fstatfs(ctypes.c_int(fd), data)), f"fd {fd}")
+    _check(int(_libc.fstatfs(_INT(fd), data)), fd)
     return int(struct.unpack_from("@l", data.raw)[0]) & 0xFFFFFFFF
 
 
