@@ -235,6 +235,7 @@ def _container_steps(child: _Child) -> None:
         _wait_for_parent(child)
     _join_namespaces(child)
     _become_session(plan)
+    program.limit_bounding(plan["process"])
     root = Root(
         plan["root"], child.fds["rootfs"], plan["cgroup"], userns="user" in plan["namespaces"]
     )
@@ -267,6 +268,7 @@ def _exec_steps(child: _Child) -> None:
         kinds = [kind for kind in child.plan["namespaces"] if kind != "pid"]
         syscalls.setns(child.fds["target"], namespaces.flags_of(kinds))
     _become_session(child.plan)
+    program.limit_bounding(child.plan["process"])
     child.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     _look_up_user(child)
     _open_streams(child)
@@ -319,6 +321,8 @@ def _join_namespaces(child: _Child) -> None:
 
 def _become_session(plan: Plan) -> None:
     os.setsid()
+    if not plan["process"]["own_keyring"]:
+        return
     try:
         syscalls.keyctl_join_session(plan["cgroup"].rpartition("/")[2])
     except OSError:

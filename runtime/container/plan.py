@@ -66,12 +66,13 @@ def compile_plan(
     """
     process, linux = section(spec, "process"), section(spec, "linux")
     size = section(process, "consoleSize")
-    program, flags = _compiled_filter(section(linux, "seccomp"))
+    policy = section(linux, "seccomp")
+    program, flags = _compiled_filter(policy)
     kinds = [text(entry, "type") for entry in sections(linux, "namespaces")]
     plan: Plan = {
         "kind": kind,
         "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
-        "process": _process_step(process, user, groups, make_cwd=kind == "container"),
+        "process": _process_step(process, user, groups, kind, policy),
         "root": _root_step(spec, linux),
         "namespaces": kinds,
         "id_ranges": _id_ranges(linux) if "user" in kinds else None,
@@ -105,7 +106,7 @@ def _compile_filter(policy: str) -> tuple[bytes, int]:
 
 
 def _process_step(
-    process: JsonObject, user: str | None, groups: tuple[str, ...], *, make_cwd: bool
+    process: JsonObject, user: str | None, groups: tuple[str, ...], kind: str, policy: JsonObject
 ) -> ProcessStep:
     score = process.get("oomScoreAdj")
     who = section(process, "user")
@@ -117,15 +118,23 @@ def _process_step(
         "arguments": texts(process, "args"),
         "environment": _environment(texts(process, "env")),
         "cwd": text(process, "cwd") or "/",
-        "make_cwd": make_cwd,
+        "make_cwd": kind == "container",
         "user": {"name": user, "groups": list(groups), "umask": number(who, "umask", 0o022)},
         "capabilities": _capability_sets(section(process, "capabilities")),
         "no_new_privileges": flag(process, "noNewPrivileges"),
+        "own_keyring": _reaches_keys(policy),
         "rlimits": [_rlimit(entry) for entry in sections(process, "rlimits")],
         "oom_score_adj": score if isinstance(score, int) else None,
         "apparmor": text(process, "apparmorProfile"),
         "selinux": text(process, "selinuxLabel"),
     }
+
+
+def _reaches_keys(policy: JsonObject) -> bool:
+    """Tell whether the program can reach the keyring of whoever started it."""
+    if not policy or text(policy, "defaultAction") != "SCMP_ACT_ERRNO":
+        return True
+    return any("keyctl" in texts(rule, "names") for rule in sections(policy, "syscalls"))
 
 
 def _environment(entries: list[str]) -> dict[str, str]:

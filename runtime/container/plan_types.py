@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         user: UserStep
         capabilities: CapabilitySets
         no_new_privileges: bool
+        own_keyring: bool
         rlimits: list[tuple[int, int, int]]
         oom_score_adj: int | None
         apparmor: str

@@ -13,13 +13,13 @@ import stat
 
 from runtime.container.failure import StartFailed, Step, reason
 from runtime.container.identity import Identity, home_of
-from runtime.linux import capabilities, devices, paths, seccomp, syscalls
+from runtime.linux import capabilities, devices, paths, process, seccomp, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.container.plan_types import CapabilitySets, Plan, ProcessStep
 
-_STANDARD_SIGNALS = range(1, 32)
+_STANDARD_SIGNALS = set(range(1, 32)) - {process.SIGKILL, 19}
 _AROUND_PASSWD = {"/etc", "/etc/passwd"}
 _CANNOT_EXECUTE = 255
 
@@ -109,6 +109,12 @@ def verify_cwd() -> None:
         raise StartFailed("cwd", errno.ENOENT, text)
 
 
+def limit_bounding(step: ProcessStep) -> None:
+    """Drop what the program shall never get; this process keeps what it has until `become`."""
+    with Step("capabilities", "unable to apply bounding set"):
+        capabilities.limit_bounding(step["capabilities"]["bounding"])
+
+
 def become(identity: Identity, step: ProcessStep, needs_admin: bool) -> None:
     """Take the user's ids and drop capabilities, in an order that still allows each step.
 
@@ -118,15 +124,15 @@ def become(identity: Identity, step: ProcessStep, needs_admin: bool) -> None:
         needs_admin: Keep CAP_SYS_ADMIN for a filter that is loaded later.
     """
     sets = step["capabilities"]
-    with Step("capabilities", "unable to apply bounding set"):
-        capabilities.limit_bounding(sets["bounding"])
-        syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
     with Step("user", "unable to setup user"):
+        if identity.uid != 0:
+            syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
         _take_ids(identity)
         os.umask(step["user"]["umask"])
     in_directory = enter_cwd(step["cwd"])
     with Step("capabilities", "unable to apply caps"):
-        syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 0)
+        if identity.uid != 0:
+            syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 0)
         extra = capabilities.bits(["CAP_SYS_ADMIN"]) if needs_admin else 0
         _apply(sets, extra)
     if not in_directory:
@@ -219,8 +225,7 @@ def reset_signals() -> None:
 
     A handler goes by itself when the program is loaded, an ignored signal would stay ignored.
     """
-    for number in _SUSPECTS:
-        syscalls.signal_disposition(number, ignore=False)
+    process.default_signals(*_SUSPECTS)
     syscalls.block_signals(())
 
 

@@ -172,9 +172,8 @@ class Root:
         if not self.plan["make_dev"]:
             return
         with Step("devices", "error creating device nodes"):
-            for step in self.plan["nodes"]:
-                make = devices.bind_node if self._userns else devices.make_node
-                make(self.fd, _node(step))
+            make = devices.bind_nodes if self._userns else devices.make_nodes
+            make(self.fd, [_node(step) for step in self.plan["nodes"]])
         with Step("devices", "error creating default symlinks in /dev"):
             dev_fd = paths.open_in_root(self.fd, "/dev", os.O_PATH | os.O_DIRECTORY)
             for name, target in devices.LINKS:

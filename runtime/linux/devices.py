@@ -8,6 +8,10 @@ import stat
 
 from runtime.linux import mounts, paths
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # Name, kind, major, minor: what every container has.
 STANDARD = (
     ("null", "c", 1, 3),
@@ -40,37 +44,40 @@ class Node:
         self.gid = 0
 
 
-def make_node(root_fd: int, node: Node) -> None:
-    """Make a device node at a path below a root; one that is there already stays.
-
-    Mode and owner are set by descriptor, so that a link put there meanwhile is never followed.
-    """
-    parent, _, name = node.path.rpartition("/")
-    parent_fd = paths.make_directories(root_fd, parent or "/")
+def make_nodes(root_fd: int, nodes: Iterable[Node]) -> None:
+    """Make device nodes below a root; one that is there already stays."""
+    parents: dict[str, int] = {}
+    umask = os.umask(0)
     try:
-        number = os.makedev(node.major, node.minor)
-        os.mknod(name, _KINDS[node.kind] | node.mode, number, dir_fd=parent_fd)
-        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
-        try:
-            _own(fd, node)
-        finally:
+        for node in nodes:
+            parent, _, name = node.path.rpartition("/")
+            if parent not in parents:
+                parents[parent] = paths.make_directories(root_fd, parent or "/")
+            _make_node(parents[parent], name, node)
+    finally:
+        os.umask(umask)
+        for fd in parents.values():
             os.close(fd)
+
+
+def _make_node(parent_fd: int, name: str, node: Node) -> None:
+    number = os.makedev(node.major, node.minor)
+    try:
+        os.mknod(name, _KINDS[node.kind] | node.mode, number, dir_fd=parent_fd)
     except FileExistsError:
         return
-    finally:
-        os.close(parent_fd)
-
-
-def _own(fd: int, node: Node) -> None:
-    if stat.S_ISLNK(os.fstat(fd).st_mode):
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), node.path)
-    os.chmod(f"/proc/self/fd/{fd}", node.mode)
     if node.uid or node.gid:
-        os.chown(f"/proc/self/fd/{fd}", node.uid, node.gid)
+        os.chown(name, node.uid, node.gid, dir_fd=parent_fd, follow_symlinks=False)
+
+
+def bind_nodes(root_fd: int, nodes: Iterable[Node]) -> None:
+    """Bind the host's nodes below a root: the way in a user namespace, where none can be made."""
+    for node in nodes:
+        bind_node(root_fd, node)
 
 
 def bind_node(root_fd: int, node: Node) -> None:
-    """Bind the host's node: the way in a user namespace, where none can be made."""
+    """Bind one of the host's nodes."""
     source_fd = os.open(node.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         target_fd = paths.make_file(root_fd, node.path, 0o644)

@@ -79,6 +79,8 @@ _NATIVE = {
     "riscv64": "SCMP_ARCH_RISCV64",
 }
 _LONGEST_PROGRAM = 4096
+# Intervals that share returns: few enough for jumps of 255 even with rules among them.
+_SHARED = 48
 
 # Opcodes of classic BPF, from linux/bpf_common.h.
 _LOAD, _AND, _RETURN, _JUMP = 0x20, 0x54, 0x06, 0x05
@@ -228,8 +230,10 @@ def _conditions(arguments: list[Argument]) -> tuple[tuple[int, int, int, str], .
 
 def _search(intervals: list[tuple[int, Verdict]]) -> list[Instruction]:
     """Emit a binary search: below the middle goes on, from it on jumps behind the lower half."""
-    if len(intervals) == 1:
-        return _leaf(intervals[0][1])
+    if len(intervals) <= _SHARED:
+        block = _Block().emit(intervals)
+        if len(block) <= 256 or len(intervals) == 1:
+            return block
     middle = len(intervals) // 2
     lower, upper = _search(intervals[:middle]), _search(intervals[middle:])
     start = intervals[middle][0]
@@ -238,12 +242,51 @@ def _search(intervals: list[tuple[int, Verdict]]) -> list[Instruction]:
     return [(_JUMP_GE, 0, 1, start), (_JUMP, 0, 0, len(lower)), *lower, *upper]
 
 
-def _leaf(verdict: Verdict) -> list[Instruction]:
-    value, rules = verdict
-    code: list[Instruction] = []
-    for action, conditions in rules:
-        code += _rule_code(action, conditions)
-    return [*code, (_RETURN, 0, 0, value)]
+class _Block:
+    """A search over some intervals whose plain verdicts share their returns, at its end.
+
+    Code is laid from its end to its beginning, so that every distance is known when it is used.
+    """
+
+    __slots__ = ("_code", "_returns")
+
+    def __init__(self) -> None:
+        self._code: list[Instruction] = []
+        self._returns: dict[int, int] = {}
+
+    def emit(self, intervals: list[tuple[int, Verdict]]) -> list[Instruction]:
+        """Return the code; one of more than 256 instructions may have jumps that are too long."""
+        for value in dict.fromkeys(value for _, (value, rules) in intervals if not rules):
+            self._put((_RETURN, 0, 0, value))
+            self._returns[value] = len(self._code)
+        entry = self._lay(intervals)
+        if entry != len(self._code):  # one interval alone
+            self._put((_JUMP, 0, 0, len(self._code) - entry))
+        return self._code[::-1]
+
+    def _put(self, instruction: Instruction) -> None:
+        self._code.append(instruction)
+
+    def _lay(self, intervals: list[tuple[int, Verdict]]) -> int:
+        """Lay the search and return where it begins, counted from the end."""
+        if len(intervals) == 1:
+            return self._leaf(intervals[0][1])
+        middle = len(intervals) // 2
+        upper = self._lay(intervals[middle:])
+        lower = self._lay(intervals[:middle])
+        here = len(self._code)
+        self._put((_JUMP_GE, here - upper, here - lower, intervals[middle][0]))
+        return len(self._code)
+
+    def _leaf(self, verdict: Verdict) -> int:
+        value, rules = verdict
+        if not rules:
+            return self._returns[value]
+        code: list[Instruction] = []
+        for action, conditions in rules:
+            code += _rule_code(action, conditions)
+        self._code += [*code, (_RETURN, 0, 0, value)][::-1]
+        return len(self._code)
 
 
 def _rule_code(action: int, conditions: tuple[tuple[int, int, int, str], ...]) -> list[Instruction]:
