@@ -80,6 +80,12 @@ class _Dumper(yaml.SafeDumper):
             return analysis
         return super().analyze_scalar(scalar)
 
+    def check_simple_key(self) -> bool:
+        """Write an empty key like any other."""
+        if isinstance(self.event, yaml.ScalarEvent) and not self.event.value:
+            return True
+        return bool(super().check_simple_key())
+
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         """Write equal parts twice instead of using anchors."""
         return True

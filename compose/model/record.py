@@ -8,11 +8,12 @@ frozen dataclass.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Never, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _R = TypeVar("_R")
 _MISSING = object()
@@ -80,7 +81,14 @@ def _eq(self: object, other: object) -> bool:
 
 
 def _hash(self: object) -> int:
-    return hash((type(self), _values(self)))
+    return hash((type(self), tuple(map(_hashable, _values(self)))))
+
+
+def _hashable(value: object) -> object:
+    """Give a mapping or list a form that can be hashed; equal values keep equal forms."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _hashable(entry)) for key, entry in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, tuple | list) else value
 
 
 def _repr(self: object) -> str:
