@@ -193,11 +193,10 @@ def wait_container(call: Call) -> Response:
 
 
 async def _exit_document(end: Awaitable[tuple[int, str | None]]) -> AsyncIterator[bytes]:
-    code, error = await end
-    document: dict[str, object] = {"StatusCode": code}
-    if error:
-        document["Error"] = {"Message": error}
-    yield encode(document)
+    # The Docker Engine leaves ``Error`` out, even after a failed start, which was answered with the
+    # message already: the command line would print it again and exit with 125.
+    code, _ = await end
+    yield encode({"StatusCode": code})
 
 
 async def remove_container(call: Call) -> Response:
