@@ -180,7 +180,8 @@ def _beyond_the_table(tables: list[str], default: int) -> list[tuple[int, Verdic
         killed: Verdict = (KILL_PROCESS, ())
         if "x32" not in tables:
             return [*starts, (bit, killed)]
-        starts += [(bit, (default, ())), (newer | bit, unknown)]
+        own = max(syscall_numbers.table("x32").values()) + 1
+        starts += [(bit, (default, ())), (own, unknown)]
         if "amd64" not in tables:
             starts[0] = (newer, killed)
     elif "arm" in tables:
