@@ -13,16 +13,15 @@ from compose.engine.launch import ensure_engine
 from compose.engine.transport import Transport
 from compose.errors import Interrupted, LoadError, UsageError
 from compose.graph import select, without_unused
-from compose.loader.discover import LoadOptions
 from compose.progress import make_progress
 from compose.reconciler.observed import Observed, list_project, look_at_resources
-from compose.reconciler.teardown import project_of_labels
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from compose.engine.contexts import Choice
     from compose.flags import Args
+    from compose.loader.discover import LoadOptions
     from compose.model.project import Project
     from compose.progress import Progress
     from compose.reconciler.plan import Plan
@@ -75,6 +74,8 @@ class Context:
         Args:
             changes: fields of `LoadOptions` that a command sets itself.
         """
+        from compose.loader.discover import LoadOptions  # noqa: PLC0415 - 11 ms only of those that load
+
         directory = self.args.text("project-directory") or self.args.text("workdir")
         values: dict[str, object] = {
             "files": tuple(self.args.many("file")),
@@ -129,7 +130,16 @@ class Context:
                 name = self.env.get("COMPOSE_PROJECT_NAME", "")
                 if not name or self.args.many("file"):
                     raise
-        return self.ask(_from_labels(self.client, name)), False
+        return self._from_labels(name), False
+
+    def _from_labels(self, name: str) -> Project:
+        from compose.reconciler.from_labels import (  # noqa: PLC0415 - most commands have files
+            project_of_labels,
+        )
+
+        containers = self.ask(list_project(self.client, name))
+        networks, volumes = self.ask(look_at_resources(self.client, name))
+        return project_of_labels(name, containers, networks, volumes)
 
     # The engine
 
@@ -226,12 +236,6 @@ class Context:
         """Close the connections to the engine."""
         if self._client is not None:
             self._client.close()
-
-
-async def _from_labels(client: EngineClient, name: str) -> Project:
-    containers = await list_project(client, name)
-    networks, volumes = await look_at_resources(client, name)
-    return project_of_labels(name, containers, networks, volumes)
 
 
 async def observe_by_labels(client: EngineClient, name: str) -> Observed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +50,6 @@ def find_command(verb: str) -> Command | None:
     """
     if verb not in VERBS:
         return None
-    module = import_module(f"compose.commands.{VERBS[verb][0]}")
+    module = __import__(f"compose.commands.{VERBS[verb][0]}", fromlist=["COMMANDS"])
     commands: tuple[Command, ...] = module.COMMANDS
     return next(command for command in commands if command.name == verb)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from compose.errors import ShoalError
+from compose.model.record import record
 
 PLAIN_PORT = 2375
 TLS_PORT = 2376
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsFiles:
     """Certificates of a mutual TLS connection; an empty name means that there is none."""
 
@@ -20,7 +19,7 @@ class TlsFiles:
     verify: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """One place where an engine listens: a socket path, or a host and a port."""
 

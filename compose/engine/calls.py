@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote, urlencode
 
 from compose.engine.stream import json_lines
 from compose.engine.transport import Request, Transport
@@ -20,6 +19,20 @@ Query: TypeAlias = "Mapping[str, str | int | bool | Sequence[str] | None]"
 Filters: TypeAlias = "Mapping[str, Sequence[str]]"
 
 
+SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
+
+
+def quote(text: str, safe: str = "") -> str:
+    """Percent-encode a text; ``urllib.parse`` would cost 8 ms at each start.
+
+    Args:
+        text: what to encode.
+        safe: characters that stay besides letters, digits and ``-_.~``.
+    """
+    kept = SAFE.union(safe.encode())
+    return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode())
+
+
 def query_string(query: Query) -> str:
     """Encode a query; nothing and empty text are left out, truth is 1."""
     pairs: list[tuple[str, str]] = []
@@ -30,7 +43,7 @@ def query_string(query: Query) -> str:
             pairs.append((key, "1" if value is True else str(value)))
         else:
             pairs.extend((key, item) for item in value)
-    return f"?{urlencode(pairs)}" if pairs else ""
+    return "?" + "&".join(f"{key}={quote(value)}" for key, value in pairs) if pairs else ""
 
 
 def filters_text(filters: Filters | None) -> str:
@@ -42,7 +55,7 @@ def filters_text(filters: Filters | None) -> str:
 
 def segment(name: str) -> str:
     """One name as part of a path."""
-    return quote(name, safe="")
+    return quote(name)
 
 
 def image_path(name: str) -> str:

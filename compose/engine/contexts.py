@@ -7,14 +7,13 @@ of ``config.json`` unless it is ``default``, Shoal's own socket. Docker keeps a 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from compose.engine.address import Address, TlsFiles, parse_address
 from compose.errors import ShoalError
+from compose.model.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,7 @@ DEFAULT_RUN_ROOT = "/run/shoal"
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The engine that was chosen.
 
@@ -36,7 +35,6 @@ class Choice:
     address: Address
     own: bool = False
     source: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose_engine(host: str, context: str, env: Mapping[str, str]) -> Choice:
@@ -52,9 +50,9 @@ def choose_engine(host: str, context: str, env: Mapping[str, str]) -> Choice:
     if context:
         return _named(context, env, "--context")
     if host:
-        return Choice(parse_address(host, _tls_of(env)), source="--host")
+        return Choice(address=parse_address(host, _tls_of(env)), source="--host")
     if env.get("DOCKER_HOST"):
-        return Choice(parse_address(env["DOCKER_HOST"], _tls_of(env)), source="DOCKER_HOST")
+        return Choice(address=parse_address(env["DOCKER_HOST"], _tls_of(env)), source="DOCKER_HOST")
     if env.get("DOCKER_CONTEXT"):
         return _named(env["DOCKER_CONTEXT"], env, "DOCKER_CONTEXT")
     current = _current_context(env)
@@ -67,7 +65,7 @@ def own_engine(env: Mapping[str, str]) -> Choice:
     """Shoal's own socket, below ``SHOAL_RUN_ROOT`` when that is set."""
     root = env.get("SHOAL_RUN_ROOT") or DEFAULT_RUN_ROOT
     path = os.path.join(os.path.abspath(root), "shoal.sock")
-    return Choice(Address(url=f"unix://{path}", path=path), own=True, source="default")
+    return Choice(address=Address(url=f"unix://{path}", path=path), own=True, source="default")
 
 
 def _config_dir(env: Mapping[str, str]) -> str:
@@ -85,7 +83,9 @@ def _current_context(env: Mapping[str, str]) -> str:
 
 def _named(name: str, env: Mapping[str, str], source: str) -> Choice:
     if name == "default":
-        return Choice(parse_address("unix:///var/run/docker.sock"), source=source)
+        return Choice(address=parse_address("unix:///var/run/docker.sock"), source=source)
+    import hashlib  # noqa: PLC0415 - 4 ms that only a named context pays
+
     digest = hashlib.sha256(name.encode()).hexdigest()
     base = os.path.join(_config_dir(env), "contexts")
     try:
@@ -99,7 +99,7 @@ def _named(name: str, env: Mapping[str, str], source: str) -> Choice:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShoalError(f'context "{name}": cannot read its description: {error}') from error
     tls = _tls_files(os.path.join(base, "tls", digest, "docker"), verify=not skip)
-    return Choice(parse_address(host, tls), source=f'{source} "{name}"')
+    return Choice(address=parse_address(host, tls), source=f'{source} "{name}"')
 
 
 def _tls_of(env: Mapping[str, str]) -> TlsFiles | None:

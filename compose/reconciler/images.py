@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from compose.engine.build_context import build_context, remote_context
 from compose.errors import EngineError, OperationFailed, ShoalError
 from compose.model.record import record
 from compose.progress import DONE, ERROR, WORKING, Event
@@ -117,6 +115,8 @@ def _is_old(policy: str, found: Image, now: float | None) -> bool:
         seconds = sum(int(number) * UNIT_SECONDS[unit] for number, unit in parts)
     if not seconds:
         return False
+    from datetime import datetime  # noqa: PLC0415 - only policies with an interval need it
+
     try:
         text = re.sub(r"(\.\d{6})\d+", r"\1", found.tagged)
         tagged = datetime.fromisoformat(text).timestamp()
@@ -171,6 +171,10 @@ def split_reference(image: str) -> tuple[str, str]:
 
 def build_query(project: Project, service: Service, image: str, options: BuildOptions) -> Query:
     """Parameters of ``POST /build`` for the classic builder."""
+    from compose.engine.build_context import (  # noqa: PLC0415 - imports tarfile: only builds need it
+        remote_context,
+    )
+
     build = service.build
     if build is None:
         raise ShoalError(f'service "{service.name}" has no build section')
@@ -238,6 +242,8 @@ async def build_image(
         options: flags of the command.
         output: takes the builder's log.
     """
+    from compose.engine.build_context import build_context  # noqa: PLC0415 - imports tarfile
+
     asked = options or BuildOptions()
     wanted = project.services[service]
     query = build_query(project, wanted, image, asked)

@@ -1,7 +1,7 @@
 """Plans that take a project down: ``stop``, ``down``, ``rm``; dependants before what they need.
 
-Everything is decided from labels and, when there is one, the project; without files the project is
-rebuilt from its containers (`project_of_labels`).
+Everything is decided from the project and what is observed; without files the project is rebuilt
+from labels (`compose.reconciler.from_labels`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compose.graph import start_order
-from compose.model.project import Project
-from compose.model.record import record, replace
-from compose.model.resources import Network, Volume
-from compose.model.service import Dependency, Service
+from compose.model.record import record
 from compose.reconciler import labels
 from compose.reconciler.observed import image_name
 from compose.reconciler.order import closure, reversed_edges
@@ -30,7 +27,7 @@ from compose.reconciler.reconcile import orphans
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from compose.engine.wire import NetworkInspect, VolumeInspect
+    from compose.model.project import Project
     from compose.reconciler.observed import Container, Observed
 
 LOCAL, ALL = "local", "all"
@@ -54,46 +51,6 @@ class DownOptions:
     remove_orphans: bool = False
     grace: int | None = None
     separator: str = "-"
-
-
-def project_of_labels(
-    name: str,
-    containers: Iterable[Container],
-    networks: Iterable[NetworkInspect] = (),
-    volumes: Iterable[VolumeInspect] = (),
-) -> Project:
-    """What labels on the engine tell of a project whose files are not at hand."""
-    services: dict[str, Service] = {}
-    counts: dict[str, int] = {}
-    for container in containers:
-        if container.oneoff or not container.service:
-            continue
-        counts[container.service] = counts.get(container.service, 0) + 1
-        services[container.service] = Service(
-            name=container.service,
-            image=container.image,
-            depends_on={
-                target: Dependency(condition=condition, restart=restart, required=False)
-                for target, (condition, restart) in container.depends_on.items()
-            },
-        )
-    known = {key: replace(service, scale=counts[key]) for key, service in sorted(services.items())}
-    return Project(
-        name=name,
-        services=known,
-        networks={
-            (found.get("Labels") or {}).get(labels.NETWORK, found["Name"]): Network(
-                name=found["Name"]
-            )
-            for found in networks
-        },
-        volumes={
-            (found.get("Labels") or {}).get(labels.VOLUME, found["Name"]): Volume(
-                name=found["Name"]
-            )
-            for found in volumes
-        },
-    )
 
 
 def edges(project: Project) -> dict[str, list[str]]:
