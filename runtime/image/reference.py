@@ -51,7 +51,9 @@ class Reference:
         if self.domain != DEFAULT_DOMAIN:
             return self.repository
         rest = self.path.removeprefix(_OFFICIAL)
-        return rest if "/" not in rest else self.path
+        short = rest if "/" not in rest else self.path
+        # A path such as 0.0/x would be taken for a registry without its own.
+        return short if _split_domain(short)[0] == DEFAULT_DOMAIN else self.repository
 
     @property
     def familiar(self) -> str:

@@ -25,7 +25,7 @@ def header(entry: TarEntry) -> bytes:
         uid=entry.uid if entry.uid <= _LARGEST_ID else 0,
         gid=entry.gid if entry.gid <= _LARGEST_ID else 0,
         size=entry.size if entry.size <= _LARGEST_SIZE else 0,
-        mtime_ns=max(entry.mtime_ns, 0),
+        mtime_ns=entry.mtime_ns if 0 <= entry.mtime_ns // _NANO <= _LARGEST_SIZE else 0,
     )
     return b"".join(
         (
@@ -66,11 +66,16 @@ def _pax_records(entry: TarEntry) -> dict[str, bytes]:
             records[key] = str(owner).encode()
     if entry.size > _LARGEST_SIZE:
         records["size"] = str(entry.size).encode()
-    if entry.mtime_ns < 0 or entry.mtime_ns % _NANO:
+    if not _plain_time(entry.mtime_ns):
         records["mtime"] = _time(entry.mtime_ns)
     for key, value in entry.xattrs.items():
         records["SCHILY.xattr." + key] = value
     return records
+
+
+def _plain_time(mtime_ns: int) -> bool:
+    seconds, nano = divmod(mtime_ns, _NANO)
+    return nano == 0 and 0 <= seconds <= _LARGEST_SIZE
 
 
 def _time(mtime_ns: int) -> bytes:
