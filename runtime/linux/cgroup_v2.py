@@ -55,9 +55,9 @@ class CgroupV2:
         """Enable what the tree offers from the top down to the parent."""
         offered = files.read(f"{self._top}/cgroup.controllers").split()
         wanted = [name for name in _CONTROLLERS if name in offered]
-        level = self._top
-        for part in ["", *parent.removeprefix(self._top).strip("/").split("/")]:
-            level = f"{level}/{part}" if part else level
+        parts = [part for part in parent.removeprefix(self._top).split("/") if part]
+        for depth in range(len(parts) + 1):
+            level = "/".join([self._top, *parts[:depth]])
             control = f"{level}/cgroup.subtree_control"
             enabled = files.read(control).split()
             missing = " ".join(f"+{name}" for name in wanted if name not in enabled)
