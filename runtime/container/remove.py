@@ -49,22 +49,23 @@ class Remover:
         Raises:
             Conflict: it runs and `force` is not set, or its removal is under way.
         """
-        if container.state.removing:
+        state = container.state
+        if state.removing:
             raise Conflict(f"removal of container {ref} is already in progress")
-        if container.state.running and not force:
+        if state.running and not force:
             raise Conflict(_running_text(container, ref))
-        while container.state.running:
-            await self._stopper.end_for_removal(container)
-        async with container.live.lock:
-            if container.state.removing:
-                raise Conflict(f"removal of container {ref} is already in progress")
-            if container.state.running:
-                raise Conflict(_running_text(container, ref))
-            container.state.removing = True
-            with self._parts.store.transaction() as transaction:
-                transaction.begin(INTENT, container.id, int(volumes))
-                self._parts.catalogue.save(transaction, container)
-            await self.finish(container, volumes=volumes)
+        state.removing = True
+        try:
+            while state.running:
+                await self._stopper.end_for_removal(container)
+            async with container.live.lock:
+                with self._parts.store.transaction() as transaction:
+                    transaction.begin(INTENT, container.id, int(volumes))
+                    self._parts.catalogue.save(transaction, container)
+                await self.finish(container, volumes=volumes)
+        except BaseException:
+            state.removing = False
+            raise
 
     async def finish(self, container: Container, *, volumes: bool) -> None:
         """Do what an intent ``remove`` promises; each step may be done twice."""
