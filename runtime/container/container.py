@@ -17,8 +17,8 @@ from runtime.container.mount_points import MountPoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime.container.sessions import WaitingAttach
     from runtime.container.task import Task
+    from runtime.container.waiting_attach import WaitingAttach
 
 JsonObject = dict[str, object]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.container.attach import AttachOrder, parse_detach_keys
 from runtime.container.log_replay import replay
+from runtime.container.waiting_attach import WaitingAttach
 from runtime.errors import Conflict, EngineError
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ class ClientConnection(Protocol):
 
     async def accept(self, *, tty: bool) -> tuple[socket.socket, bytes]:
         """Send the head of the answer; returns the socket and what the client sent already."""
-
-
-class WaitingAttach:
-    """A client that attached to a container which does not run."""
-
-    def __init__(self, options: AttachOptions, order: AttachOrder) -> None:
-        loop = asyncio.get_running_loop()
-        self.options = options
-        self.order = order
-        self.connection: asyncio.Future[tuple[socket.socket, bytes]] = loop.create_future()
 
 
 class AttachSessions:
