@@ -80,11 +80,11 @@ class _Writer:
         for name in fields(value):
             if name == "extensions" or (type(value), name) in _NAMELESS:
                 continue
-            if self._shown(value, name):
+            if name == "exec" and self._json and isinstance(value, WatchRule) and not value.exec:
+                document["exec"] = {"command": None}
+            elif self._shown(value, name):
                 key = name.capitalize() if self._json and type(value) in _UNTAGGED else name
                 document[key] = self.value(getattr(value, name))
-        if isinstance(value, WatchRule) and self._json and value.exec is None:
-            document["exec"] = {"command": None}
         if not self._json:
             document.update(self._map(getattr(value, "extensions", {})))
         return document

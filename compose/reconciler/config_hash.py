@@ -1,48 +1,25 @@
 """The configuration hash of services, networks and volumes.
 
-It equals that of Docker Compose (2.40.3) byte for byte: the JSON form of the resolved object
-without spaces, keys in the order in which its types declare them, empty values left out with a few
-exceptions, ``<``, ``>`` and ``&`` escaped. The records of `compose.model` declare their fields in
-that order; the exceptions stand in `ALWAYS`. `service_tree` is that JSON as a tree; it is also kept
-in a label of every container, so that a later run can name the field that changed.
+It equals that of Docker Compose (2.40.3) byte for byte: SHA-256 of the resolved object's JSON
+(`compose.model.document.json_document`) without spaces, with the escapes of Go's encoder.
+`service_tree` is that JSON as a tree; it is also kept in a label of every container, so that a
+later run can name the field that changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from compose.model.build import Hook, Ulimit, WatchRule
-from compose.model.deploy import Deploy, DiscreteResource
-from compose.model.record import fields, replace
-from compose.model.resources import Network
-from compose.model.service import Service
-from compose.model.units import Duration, FileMode, Size
+from compose.model.document import json_document
+from compose.model.record import EMPTY, replace
 
 if TYPE_CHECKING:
-    from compose.model.resources import Volume
+    from compose.model.resources import Network, Volume
+    from compose.model.service import Service
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
-
-ALWAYS: Final[dict[type, frozenset[str]]] = {
-    Service: frozenset({"command", "entrypoint"}),
-    Deploy: frozenset({"resources", "placement"}),
-    Network: frozenset({"ipam"}),
-    Hook: frozenset({"command"}),
-    WatchRule: frozenset({"exec"}),
-    DiscreteResource: frozenset({"value"}),
-}
-"""Fields that are written even when empty."""
-
-NEVER: Final[dict[type, frozenset[str]]] = {
-    Service: frozenset(
-        {"name", "build", "pull_policy", "scale", "depends_on", "profiles", "env_file"}
-    ),
-    Deploy: frozenset({"replicas"}),
-}
-"""Fields that say how to make containers, not what they are."""
 
 ESCAPES: Final = str.maketrans(
     {
@@ -51,8 +28,6 @@ ESCAPES: Final = str.maketrans(
         "&": "\\u0026",
         "\u2028": "\\u2028",
         "\u2029": "\\u2029",
-        "\x08": "\\b",
-        "\x0c": "\\f",
     }
 )
 
@@ -64,17 +39,32 @@ def service_hash(service: Service) -> str:
 
 def network_hash(network: Network) -> str:
     """Hash of a network."""
-    return digest(_object(network))
+    return digest(_tree(network))
 
 
 def volume_hash(volume: Volume) -> str:
     """Hash of a volume; without a driver it has the local one."""
-    return digest(_object(replace(volume, driver=volume.driver or "local")))
+    return digest(_tree(replace(volume, driver=volume.driver or "local")))
 
 
 def service_tree(service: Service) -> dict[str, Json]:
-    """What is hashed of a service."""
-    return _object(service)
+    """What is hashed of a service: not what says how to make its containers, or how many."""
+    deploy = service.deploy
+    hashed = replace(
+        service,
+        build=None,
+        pull_policy="",
+        scale=None,
+        deploy=replace(deploy, replicas=None) if deploy is not None else None,
+        depends_on=EMPTY,
+        profiles=(),
+        env_file=(),
+    )
+    return _tree(hashed)
+
+
+def _tree(record: object) -> dict[str, Json]:
+    return cast("dict[str, Json]", json_document(record))
 
 
 def digest(tree: Json) -> str:
@@ -86,44 +76,3 @@ def canonical_json(tree: Json) -> str:
     """Compact JSON with the escapes of Go's encoder."""
     text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
     return text.translate(ESCAPES)
-
-
-def _object(record: object) -> dict[str, Json]:
-    kind = type(record)
-    always, never = ALWAYS.get(kind, frozenset()), NEVER.get(kind, frozenset())
-    tree: dict[str, Json] = {}
-    for name, default in fields(record).items():
-        if name == "extensions" or name in never:
-            continue
-        value = getattr(record, name)
-        if name in always:
-            tree[name] = _value(value) if value is not None else _nothing(name)
-        elif not _omitted(value, default):
-            tree[name] = _value(value)
-    return tree
-
-
-def _nothing(name: str) -> Json:
-    """An absent value that is written all the same: a hook is a structure, a command a list."""
-    return {"command": None} if name == "exec" else None
-
-
-def _omitted(value: object, default: object) -> bool:
-    """What Go leaves out: a pointer (default None) when nil, anything else when it is zero."""
-    if value is None or isinstance(value, (tuple, Mapping)):
-        return not value
-    return default is not None and not value
-
-
-def _value(value: object) -> Json:
-    if isinstance(value, (Size, Duration, FileMode)):
-        return value.text()
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, Mapping):
-        return {str(key): _value(value[key]) for key in sorted(value)}
-    if isinstance(value, tuple):
-        return [_value(item) for item in value]
-    if isinstance(value, Ulimit) and value.single:
-        return value.single
-    return value if value is None or isinstance(value, (str, int)) else _object(value)
