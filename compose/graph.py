@@ -41,15 +41,15 @@ def start_order(project: Project) -> tuple[str, ...]:
     edges = _edges(project)
     check_cycles(edges)
     done: dict[str, None] = {}
-
-    def add(name: str) -> None:
-        if name not in done:
-            for other in edges[name]:
-                add(other)
+    pending = sorted(edges, reverse=True)
+    while pending:
+        name = pending[-1]
+        missing = [other for other in edges[name] if other not in done]
+        if missing:
+            pending.extend(reversed(missing))
+        else:
             done[name] = None
-
-    for name in sorted(edges):
-        add(name)
+            pending.pop()
     return tuple(done)
 
 

@@ -190,7 +190,7 @@ class _Composer:
             return scalar(text)
         if kind == "binary":
             try:
-                return base64.b64decode(text).decode()
+                return base64.b64decode("".join(text.split()), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 raise self._error(event, "invalid !!binary value") from None
         if kind == "timestamp":

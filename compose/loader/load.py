@@ -263,7 +263,7 @@ def _profiles_of(project: Project, options: LoadOptions) -> tuple[str, ...]:
 
 def _apply_profiles(project: Project, profiles: tuple[str, ...]) -> Project:
     """Set services aside whose profiles are all inactive."""
-    active = set(profiles)
+    active = set(profiles) or {""}
     everything = "*" in active
     enabled = {
         name: service

@@ -63,7 +63,7 @@ def normalize(tree: Map, name: str, environment: Mapping[str, str]) -> Map:
 
 
 def _normalize_service(service: Map, environment: Mapping[str, str]) -> None:
-    isolated = "provider" in service or service.get("network_mode")
+    isolated = "provider" in service or "network_mode" in service
     if not isolated and not service.get("networks"):
         service.put("networks", Map({"default": None}), service.marks.get("networks"))
     if service.get("pull_policy") == "if_not_present":

@@ -26,6 +26,9 @@ _OTHER_TYPE = re.compile(
     """
 )
 
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+"""Characters that end a line for YAML and would come back as another one."""
+
 
 def to_yaml(document: object) -> str:
     """Write a document as YAML, keys in their order."""
@@ -63,8 +66,8 @@ class _Dumper(yaml.SafeDumper):
     """The emitter with list items indented below their key."""
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool]) -> str:
-        """Take ``=`` and ``<<`` for the texts that they are as values."""
-        if kind is yaml.ScalarNode and value in ("=", "<<"):
+        """Take ``=`` for the text that it is."""
+        if kind is yaml.ScalarNode and value == "=":
             return "tag:yaml.org,2002:str"
         return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
@@ -93,7 +96,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style: str | None = None
-    if "\n" in text:
+    if _LINE_ENDS.search(text):
+        style = '"'
+    elif "\n" in text:
         style = "|"
     elif not text or _OTHER_TYPE.fullmatch(text):
         style = '"'

@@ -8,7 +8,7 @@ that exists, a suggestion.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import schemas
 from compose.errors import SchemaError, join
@@ -116,7 +116,8 @@ def _meant(failure: ValidationError) -> list[ValidationError]:
     return fitting[0] if len(fitting) == 1 else []
 
 
-_Finding = tuple[str, str, tuple[str, ...], bool]
+_Schema: TypeAlias = dict[str, object]
+_Finding: TypeAlias = tuple[str, str, tuple[str, ...], bool]
 """Message, hint, further steps of the path to the place, and whether the place is a key."""
 
 
@@ -133,27 +134,37 @@ def _unknown_keys(failure: ValidationError, path: Path) -> Iterator[_Finding]:
             rule = "letters, digits and any of . _ -"
             yield f"{key!r} is not a valid name", f"use {rule}", (key,), True
             continue
-        hint = _suggestion(key, list(known)) or _misplaced(key, path)
+        hint = _misplaced(key, path) or _suggestion(key, list(known))
+        if not path and not hint:
+            hint = 'keys of your own begin with "x-"'
         yield f'unknown key "{key}"', hint, (key,), True
 
 
 def _misplaced(key: str, path: Path) -> str:
     """Guess where an unknown key belongs."""
     root = schemas.load("compose-spec")
-    top = cast("dict[str, object]", root["properties"])
-    definitions = cast("dict[str, dict[str, dict[str, object]]]", root["definitions"])
-    if not path:
-        if key in definitions["service"]["properties"]:
-            return f'"{key}" belongs to a service: indent it below "services"'
-        return 'a service stands below "services"; keys of your own begin with "x-"'
+    service = _properties(cast("_Schema", root["definitions"])["service"])
+    if not path and key in service:
+        return f'"{key}" belongs to a service: indent it below "services"'
     if len(path) == 2 and path[0] == "services":
-        if key in top:
+        if key in _properties(root):
             return f'"{key}" belongs to the top level: remove its indentation'
         for part in ("build", "deploy", "healthcheck"):
-            owner = "deployment" if part == "deploy" else part
-            if key in definitions.get(owner, {}).get("properties", {}):
+            if key in _properties(service[part]):
                 return f'"{key}" belongs to "{part}"'
     return ""
+
+
+def _properties(schema: object) -> _Schema:
+    """Return the keys of a mapping's schema, also behind a reference or a choice."""
+    found = cast("_Schema", schema)
+    if "$ref" in found:
+        name = str(found["$ref"]).rpartition("/")[2]
+        found = cast("_Schema", cast("_Schema", schemas.load("compose-spec")["definitions"])[name])
+    for branch in cast("list[_Schema]", found.get("oneOf", [])):
+        if "properties" in branch:
+            found = branch
+    return cast("_Schema", found.get("properties", {}))
 
 
 def _suggestion(word: str, known: list[str]) -> str:
