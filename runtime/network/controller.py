@@ -130,9 +130,15 @@ class NetworkController:
             await self.rebuild()
 
     async def close(self) -> None:
-        """End the thread and the services of this engine; containers keep their networks."""
+        """End the thread and the services of this engine; containers keep their networks.
+
+        When no container is connected, nothing is left in the kernel.
+        """
         if self._watch is not None:
             self._watch.close()
+        if self._sandboxes.idle:
+            networks = self._linked()
+            await self._thread.run(lambda kernel: kernel.dismantle(networks))
         self._sandboxes.close()
         await self._thread.close()
         self._reaper.close()

@@ -7,7 +7,6 @@ An object of this class lives in its thread; the controller calls it through `Ke
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -74,6 +73,12 @@ class KernelNetwork:
             bridge.ensure_bridge(self.namespaces.route, network)
         self.firewall.rebuild([network.filtered() for network in networks], forwardings)
         foreign_firewalls.admit(self._nft, self._table)
+
+    def dismantle(self, networks: Sequence[Network]) -> None:
+        """Remove packet filter and bridges; nothing may be connected to them."""
+        self.firewall.destroy()
+        links = [network.link for network in networks if index_of(network.link)]
+        bridge.delete_links(self.namespaces.route, links)
 
     def restore(self, networks: Sequence[Network], forwardings: Sequence[Forwarding]) -> bool:
         """Rebuild the packet filter if somebody flushed it; tells whether that was needed."""
@@ -206,5 +211,5 @@ class LinkReaper:
 
 
 def _delete(names: Sequence[str]) -> None:
-    with contextlib.closing(RouteSocket()) as route:
+    with RouteSocket() as route:
         bridge.delete_links(route, names)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from runtime.network.fast_netlink import NetlinkError, attribute, attributes
 from runtime.network.nft_expressions import number, text, verdict_data
@@ -204,6 +204,12 @@ class NftSocket:
         """The socket's netlink port, by which events tell who made a change."""
         address = self._socket.getsockname()
         return int(address[0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the socket."""

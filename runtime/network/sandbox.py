@@ -100,7 +100,7 @@ class Namespaces:
         with (
             contextlib.ExitStack() as undo,
             self._new() as netns,
-            contextlib.closing(netlink.RouteSocket()) as inside,
+            netlink.RouteSocket() as inside,
         ):
             inside.execute([netlink.link_up("lo")])
             for endpoint in endpoints:
@@ -117,13 +117,13 @@ class Namespaces:
         self, netns: int, endpoint: Endpoint, port: Port, others: Sequence[Endpoint]
     ) -> None:
         """Add an endpoint to a running container, whose other endpoints are `others`."""
-        with self.entered(netns), contextlib.closing(netlink.RouteSocket()) as inside:
+        with self.entered(netns), netlink.RouteSocket() as inside:
             attach(self.route, inside, netns, endpoint, port)
             set_default_routes(inside, [*others, endpoint])
 
     def disconnect(self, netns: int, endpoint: Endpoint, others: Sequence[Endpoint]) -> None:
         """Take an endpoint out of service; deleting its link is left to the caller."""
-        with self.entered(netns), contextlib.closing(netlink.RouteSocket()) as inside:
+        with self.entered(netns), netlink.RouteSocket() as inside:
             index = netlink.index_of(endpoint.interface)
             if index is not None:
                 inside.execute([netlink.link_group(index, 0)])
@@ -150,7 +150,7 @@ def open_name_sockets() -> NameSockets:
         for one in sockets:
             one.bind((NAME_SERVER, 0))
         tcp.listen(16)
-        with contextlib.closing(NftSocket(buffer=0)) as rules:
+        with NftSocket(buffer=0) as rules:
             rules.commit(name_server_rules(udp.getsockname()[1], tcp.getsockname()[1]))
     except BaseException:
         sockets.close()

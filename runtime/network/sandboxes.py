@@ -87,6 +87,11 @@ class Sandboxes:
         self._live: dict[str, Live] = {}
         self.host_gateway = ""
 
+    @property
+    def idle(self) -> bool:
+        """Whether no container is connected."""
+        return not self._live
+
     def get(self, container_id: str) -> Allocation | None:
         """Return the allocation of a container whose network stands."""
         live = self._live.get(container_id)
