@@ -26,7 +26,7 @@ TWO = """
     services:
       web:
         image: busybox
-        command: [sh, -c, "mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"]
+        command: [sh, -c, "echo hello > /tmp/index.html; exec httpd -f -p 80 -h /tmp"]
         environment: {LOG_LEVEL: info}
         ports: ["127.0.0.1:PORT:80"]
         stop_signal: SIGKILL

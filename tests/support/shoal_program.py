@@ -57,7 +57,11 @@ class ShoalProgram:
     def docker(self, *arguments: str, code: int | None = 0, stdin: str = "") -> Done:
         """Run the real ``docker`` command on the engine's socket."""
         program = docker_program()
-        env = {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
+        env = {
+            "DOCKER_HOST": f"unix://{self.socket}",
+            "DOCKER_BUILDKIT": "0",
+            "HOME": os.environ.get("HOME", "/root"),  # the CLI's plugins are looked up there
+        }
         return self._run([program, *arguments], code=code, stdin=stdin, env=env)
 
     def popen(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
@@ -93,8 +97,11 @@ class ShoalProgram:
         connection = Connection("shoal")
         headers = {"Content-Type": "application/json" if body[:1] == b"{" else "application/x-tar"}
         connection.request(method, path, body or None, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        try:
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
 
     def engine_pid(self) -> int:
         """Return the process id of the running engine."""
