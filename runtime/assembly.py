@@ -29,7 +29,7 @@ from runtime.image.image_store import ImageStore
 from runtime.image.images import Images
 from runtime.image.removal import ImageRemoval
 from runtime.image.snapshotter import Snapshotter
-from runtime.linux.cgroups import host_layout
+from runtime.linux.cgroups import Cgroup, host_layout
 from runtime.network.controller import NetworkController
 from runtime.store import Store
 from runtime.volumes import VolumeStore
@@ -101,7 +101,8 @@ class Assembly:
         self._volumes.recover()
         await asyncio.gather(self._launcher.start(), self.parts.networks.start())
         await self._recovery.run()
-        await self.parts.networks.rebuild()
+        if any(container.state.active for container in self.parts.catalogue):
+            await self.parts.networks.rebuild()
 
     async def finish_recovery(self) -> None:
         """Do what clients need not wait for."""
@@ -120,6 +121,7 @@ class Assembly:
             self._launcher.stop,
         ):
             await close()
+        _remove_empty(self.parts.config.cgroup_root)
         self._checkpoints.close()
         self.parts.trash.close()
         self._disk.shutdown()
@@ -129,6 +131,14 @@ class Assembly:
     def _after_commit(self, events: list[JsonObject]) -> None:
         self._bus.deliver(events)
         self._checkpoints.plan()
+
+
+def _remove_empty(root: str) -> None:
+    """Remove the engine's own cgroups when no container lives in them."""
+    for cgroup in (Cgroup(f"{root}/shims"), Cgroup(root)):
+        with contextlib.suppress(OSError):
+            if not cgroup.processes():
+                cgroup.remove()
 
 
 class _Checkpoints:
