@@ -37,14 +37,15 @@ def main(spawners: Mapping[str, Spawn]) -> None:
     process.close_above(int(number))
     process.set_name("shoal-launcher")
     process.hide_from_tracers()
-    # The terminal's and the system's wishes to end are the engine's business; children are reaped
-    # by the kernel.
+    # The terminal's and the system's wishes to end are the engine's business.
     process.ignore_signals(process.SIGHUP, process.SIGINT, process.SIGQUIT, process.SIGTERM)
-    process.ignore_signals(process.SIGPIPE, process.SIGCHLD)
+    process.ignore_signals(process.SIGPIPE)
     if cgroup:
         _join(cgroup)
     launcher_warmup.run()
     gc.collect()
+    process.close_above(int(number))
+    process.ignore_signals(process.SIGCHLD)  # the kernel reaps
     gc.disable()
     gc.freeze()
     serve(_socket.socket(fileno=int(number)), spawners)

@@ -1,59 +1,78 @@
 """What the launcher does once before its first fork, so that shims share the pages.
 
-Whatever a shim runs for the first time after the fork (a ctypes prototype, adaptive bytecode, a
-cached layout) becomes a page of its own. So each path is run here on dummies.
+Whatever a shim runs for the first time after the fork (adaptive bytecode, the interpreter's method
+cache, a cached layout) becomes pages of its own. So a whole dummy task is run here several times: a
+first process without a program, two clients, a log in memory.
 """
 
 from __future__ import annotations
 
 import _socket
-import marshal
 import os
 
-from runtime.container import exit_record, messages
-from runtime.container.messages import Message
-from runtime.container.shim_client import Client
-from runtime.container.shim_log import JsonFileLog
-from runtime.container.shim_log_file import LogFile
-from runtime.container.shim_loop import Loop
-from runtime.container.shim_streams import Streams
-from runtime.linux import process
+from runtime.container import shim, shim_birth
+from runtime.container.messages import Message, decode
+from runtime.linux import process, syscalls
 from runtime.linux.cgroups import host_layout
 
-_ROUNDS = 40
-
-
-class _MemoryFile(LogFile):
-    """A log that is written to memory."""
-
-    __slots__ = ()
-
-    def __init__(self, fd: int) -> None:
-        self._fd, self._inode, self._size, self._max_size, self.dropped = fd, 1, 0, 1 << 30, 0
+_ROUNDS = 8
+_BRIEF: dict[str, object] = {
+    "cgroup": "",
+    "cols": 0,
+    "log": {"driver": "json-file", "path": "log", "max_size": 600, "max_files": 2},
+    "reaps": False,
+    "rows": 0,
+    "stdin": True,
+    "stdin_once": True,
+    "tty": False,
+}
+_OUTPUT = b'some "output"\n of \t a program\xc3\xa4\n and more'
 
 
 def run() -> None:
-    """Run each path that a shim takes."""
+    """Run dummy tasks; without the right to mount, and so without a directory, none."""
     host_layout()
-    marshal.loads(marshal.dumps({"spec": {"process": {"args": ["true"], "tty": False}}}))  # noqa: S302
-    process.start_time(os.getpid())
-    os.waitstatus_to_exitcode(0)
+    process.default_signals(process.SIGCHLD)
     for _round in range(_ROUNDS):
-        _converse()
-        _pump()
+        try:
+            directory = _memory_directory()
+        except OSError:
+            return
+        _run_task(directory)
 
 
-def _converse() -> None:
-    """Encode and decode what is said during a task."""
-    left, right = _pair()
-    process.send_message(left, Message("failed", ["exec", "2", "no such file"]).encode(), [0])
-    data, fds = process.receive_message(right)
-    messages.decode(data).number(1)
-    process.close_all(fds)
-    exit_record.parse(exit_record.ExitRecord(1, 0).encode())
-    process.wait_status(256)
-    left.close()
-    right.close()
+def _memory_directory() -> int:
+    """Return a descriptor of a directory that nobody else sees."""
+    context = syscalls.fsopen("tmpfs")
+    try:
+        syscalls.fsconfig(context, syscalls.FSCONFIG_CMD_CREATE)
+        return syscalls.fsmount(context)
+    finally:
+        os.close(context)
+
+
+def _run_task(directory: int) -> None:
+    """Run a task from its making to its end; what it leaves open the launcher closes."""
+    engine, ours = _pair()
+    if os.fork() == 0:
+        try:
+            _be_engine(engine)
+        finally:
+            os._exit(0)
+    engine.close()
+    fds = {
+        "control": ours.detach(),
+        "plan": process.sealed_memory("warm-up", shim_birth.write_plan(_BRIEF, {})),
+        "run": directory,
+        "dir": os.dup(directory),
+        "netns": os.dup(directory),
+    }
+    shim.serve("container", "warm-up", fds, _spawn)
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 def _pair() -> tuple[_socket.socket, _socket.socket]:
@@ -61,28 +80,38 @@ def _pair() -> tuple[_socket.socket, _socket.socket]:
     return _socket.socketpair(_socket.AF_UNIX, kind)
 
 
-def _pump() -> None:
-    """Send lines through pipes, a log and two clients."""
-    memory = os.memfd_create("warm-up", os.MFD_CLOEXEC)
-    loop = Loop()
-    streams = Streams(loop, JsonFileLog(_MemoryFile(memory)), stdin_once=True)
-    pipes = [os.pipe2(os.O_CLOEXEC) for _stream in range(3)]
-    streams.add_pipes(pipes[0][1], pipes[1][0], pipes[2][0])
-    ends = []
-    for number, flags in enumerate((["stdin", "stdout", "framed"], ["stdout", "stderr", "held"])):
+def _be_engine(control: _socket.socket) -> None:
+    """Attach clients, let the task go, acknowledge its end."""
+    _await(control, "created")
+    for number, flags in (("1", ("stdin", "stdout", "framed")), ("2", ("stderr", "held"))):
         ours, theirs = _pair()
-        streams.attach(Client(loop, str(number), ours.detach(), flags), b"input")
-        ends.append(theirs)
-    os.write(pipes[1][1], b'some "output"\n of \t a program\xc3\xa4\n and more')
-    loop.step()
-    ends[0].send(b"typed")
-    loop.step()
-    streams.drop_held()
-    process.close_all([pipes[1][1], pipes[2][1]])
-    while not streams.at_end:
-        loop.step()
-    streams.log.flush()
-    streams.finish()
-    process.close_all([pipes[0][0], memory])
-    for end in ends:
-        end.close()
+        ours.send(b"typed")
+        message = Message("attach", [number, *flags], b"input").encode()
+        process.send_message(control, message, [theirs.fileno()])
+    for verb, *words in (("live", "2"), ("fds",), ("go",)):
+        control.send(Message(verb, words).encode())
+    _await(control, "exited")
+    control.send(b"ack")
+
+
+def _await(control: _socket.socket, verb: str) -> None:
+    while decode(process.receive_message(control)[0]).verb != verb:
+        pass
+
+
+def _spawn(
+    plan: dict[str, object], fds: dict[str, int], sync_fd: int, *, sibling: bool
+) -> tuple[int, int]:
+    """Make a first process that writes a little and ends."""
+    del plan, sibling
+    pid, pidfd = syscalls.clone3(syscalls.CLONE_PARENT, 0)
+    if pid == 0:
+        try:
+            sync = _socket.socket(fileno=sync_fd)
+            sync.send(b"created")
+            sync.recv(2)
+            for name in ("stdout", "stderr"):
+                os.write(fds[name], _OUTPUT)
+        finally:
+            os._exit(0)
+    return pid, pidfd

@@ -30,6 +30,11 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
         spawn: makes the first process.
     """
     _become_shim()
+    serve(kind, name, fds, spawn)
+
+
+def serve(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
+    """Serve one task from its making to its end; see `main`."""
     loop = Loop()
     os.umask(0o177)
     control = Control(loop, fds["run"], fds["control"])
