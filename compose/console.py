@@ -144,6 +144,8 @@ class Console:
             self.err.write(json.dumps({"error": True, "message": str(error)}) + "\n")
         else:
             self.err.write(f"{error}\n")
+            if error.excerpt:
+                self.err.write(f"{error.excerpt}\n")
             if error.hint:
                 hint = self.paint("hint:", YELLOW, on=self.err.isatty() and not self.colourless)
                 self.err.write(f"  {hint} {error.hint}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -184,6 +185,7 @@ class Context:
         from compose.engine.loop_connection import connect_on_loop  # noqa: PLC0415 - imports asyncio
 
         self._engine_ready()
+        gc.enable()  # this may last: the command edge switched it off
 
         async def whole() -> Answer:
             client = EngineClient(

@@ -70,7 +70,11 @@ class Location:
 
 
 class ShoalError(Exception):
-    """A failure that the user can understand: one line, perhaps a hint, never a traceback."""
+    """A failure that the user can understand: one line, perhaps a hint, never a traceback.
+
+    Attributes:
+        excerpt: the lines of the file around the place, with a caret; filled by the loader.
+    """
 
     exit_code = 1
 
@@ -97,6 +101,7 @@ class ShoalError(Exception):
         self.hint = hint
         self.location = location
         self.others = tuple(others)
+        self.excerpt = ""
         if exit_code is not None:
             self.exit_code = exit_code
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from compose.errors import CycleError, DocumentError, Location
+from compose.errors import CycleError, DocumentError, LoadError, Location
 from compose.graph import without_unused
 from compose.loader import discover, normalize, paths, schema
 from compose.loader.canonical import accept_printed_forms, canonicalize
@@ -38,6 +38,7 @@ from compose.loader.decode import decode_project
 from compose.loader.discover import LoadOptions, find_sources, project_name
 from compose.loader.document import read_documents
 from compose.loader.env_files import FileResolver
+from compose.loader.excerpt import excerpt
 from compose.loader.extends import Extendable, apply_extends
 from compose.loader.include import copy_resources, inclusions
 from compose.loader.interpolate import MalformedTemplate, MissingVariable, interpolate, substitute
@@ -80,7 +81,16 @@ def load_project(options: LoadOptions) -> Project:
     Raises:
         LoadError: with the place in the file, for anything that is wrong with the files.
     """
-    loaded = load_tree(options)
+    texts: dict[str, str] = {}
+    try:
+        return _load_project(options, texts)
+    except LoadError as error:
+        _add_excerpts(error, texts)
+        raise
+
+
+def _load_project(options: LoadOptions, texts: dict[str, str]) -> Project:
+    loaded = _load_tree(options, texts)
     sources = loaded.sources
     project = decode_project(loaded.tree, name=loaded.name, directory=sources.directory)
     project = replace(
@@ -106,9 +116,18 @@ def load_tree(options: LoadOptions) -> LoadedTree:
     Raises:
         LoadError: with the place in the file, for anything that is wrong with the files.
     """
+    texts: dict[str, str] = {}
+    try:
+        return _load_tree(options, texts)
+    except LoadError as error:
+        _add_excerpts(error, texts)
+        raise
+
+
+def _load_tree(options: LoadOptions, texts: dict[str, str]) -> LoadedTree:
     options = replace(options, warn=_once(options))
     sources = find_sources(options)
-    loading = _Loading(options, sources.environment)
+    loading = _Loading(options, sources.environment, texts)
     documents = {file: loading.read(file) for file in sources.files}
     name = project_name(options, sources, _declared_name(documents, sources.environment))
     environment = {**sources.environment, "COMPOSE_PROJECT_NAME": name}
@@ -124,8 +143,11 @@ def load_tree(options: LoadOptions) -> LoadedTree:
 class _Loading:
     """One run over a set of files with one set of variables."""
 
-    def __init__(self, options: LoadOptions, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: LoadOptions, environment: Mapping[str, str], texts: dict[str, str]
+    ) -> None:
         self.options = options
+        self._texts = texts
         self.environment = environment
         self._here = options.working_directory or os.getcwd()
         self._home = environment.get("HOME", "")
@@ -142,6 +164,7 @@ class _Loading:
         """Read and parse a file."""
         stdin = path == discover.STDIN
         text = self.options.read_stdin() if stdin else discover.read_text(path)
+        self._texts[self.show(path)] = text
         return read_documents(text, self.show(path))
 
     def model(
@@ -225,9 +248,17 @@ class _Loading:
         found: dict[str, str] = {}
         for path in inclusion.env_files:
             found.update(discover.load_env_file(path, environment.get, self.options.warn, found))
-        loading = _Loading(self.options, {**found, **environment})
+        loading = _Loading(self.options, {**found, **environment}, self._texts)
         documents = {path: loading.read(path) for path in inclusion.files}
         return loading.model(documents, inclusion.directory, including)
+
+
+def _add_excerpts(error: LoadError, texts: Mapping[str, str]) -> None:
+    """Quote the lines of the files that the errors are about."""
+    for each in (error, *error.others):
+        place = each.location
+        if place and place.file in texts:
+            each.excerpt = excerpt(texts[place.file], place.line, place.column)
 
 
 def _once(options: LoadOptions) -> Callable[[str], None]:

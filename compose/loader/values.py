@@ -108,7 +108,7 @@ def size(node: Node) -> Size:
         return Size(-1) if node.strip() == "-1" else parse_size(node)
     if isinstance(node, int) and not isinstance(node, bool):
         return Size(node)
-    raise Refused(f"{text_of(node)} is not a whole number of bytes; write a size such as 512m")
+    raise Refused("must be a whole number of bytes or a size such as 512m, without a fraction")
 
 
 def duration(node: Node) -> Duration:

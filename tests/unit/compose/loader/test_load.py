@@ -70,7 +70,7 @@ def test_a_file_below_the_working_directory_is_named_as_the_user_would(files: Fi
 
 
 def test_each_warning_is_given_once(files: Files) -> None:
-    files.put("services: {a: {image: '$A$A', hostname: $A, user: $B}}")
+    files.put("services: {a: {image: 'x$A$A', hostname: $A, user: $B}}")
     files.load()
     assert files.warnings == [
         f'The "{name}" variable is not set. Defaulting to a blank string.' for name in "AB"
