@@ -185,6 +185,9 @@ def main() -> int:
     peer = Side("docker", options.peer, ["docker", "compose"])
     version = peer.run("docker", "version", "--format", "Docker Engine {{.Server.Version}}").strip()
     version += ", Compose " + peer.run("docker", "compose", "version", "--short").strip()
+    # As installed: with compiled modules, whatever the caller's environment says.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(work / "compiled")
     os.environ.update(SHOAL_DATA_ROOT=str(work / "data"), SHOAL_RUN_ROOT=str(work / "run"))
     shoal = Side("shoal", f"unix://{work}/run/shoal.sock", SHOAL)
     local = Side("shoal", "", SHOAL)
