@@ -68,6 +68,8 @@ class SpecInput:
         joined: Kind of namespace -> path, for those that exist already (``network``, ``ipc`` ...).
         environment: Further variables, such as those of links; the user's own win.
         shm: Source of ``/dev/shm`` when it is shared with other containers.
+        id_map: (first id inside, first id outside, count) of each range: the container gets a user
+            namespace of its own, unless ``UsernsMode`` is ``host``.
     """
 
     container_id: str
@@ -81,6 +83,7 @@ class SpecInput:
     joined: Mapping[str, str] = field(default_factory=dict)
     environment: Sequence[str] = ()
     shm: str = ""
+    id_map: Sequence[tuple[int, int, int]] = ()
 
 
 def build_spec(given: SpecInput) -> JsonObject:
@@ -114,6 +117,8 @@ def namespaces(given: SpecInput) -> dict[str, str]:
     """Return the kinds of the container's own namespaces, each with the path it is joined by."""
     host_config = given.host_config
     kinds = {"mount": ""}
+    if given.id_map and text(host_config, "UsernsMode") != "host":
+        kinds["user"] = ""
     for kind, key, ours in (
         ("uts", "UTSMode", ()),
         ("ipc", "IpcMode", ()),
@@ -251,6 +256,11 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
         "maskedPaths": texts(host_config, "MaskedPaths"),
         "readonlyPaths": texts(host_config, "ReadonlyPaths"),
     }
+    if "user" in kinds:
+        linux["uidMappings"] = linux["gidMappings"] = [
+            {"containerID": inside, "hostID": outside, "size": count}
+            for inside, outside, count in given.id_map
+        ]
     propagation = default_mounts.root_propagation(given.mounts)
     if propagation:
         linux["rootfsPropagation"] = propagation

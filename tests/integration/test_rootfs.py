@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,3 +170,18 @@ def test_a_readonly_root(box: Box) -> None:
         "sh", "-c", "touch /x; touch /dev/shm/ok", HostConfig={"ReadonlyRootfs": True}
     )
     assert outcome.output.count("Read-only file system") == 1
+
+
+def test_a_container_in_a_user_namespace_of_its_own(box: Box) -> None:
+    for directory, _, files in os.walk(box.path):
+        for path in (directory, *(os.path.join(directory, name) for name in files)):
+            os.lchown(path, 100000, 100000)
+    script = "id -u; cat /proc/self/uid_map; touch /made; stat -c %u /made; ls /dev; hostname"
+    outcome = box.run("sh", "-c", script, id_map=((0, 100000, 65536),))
+    assert outcome.text == ""
+    found = lines(outcome.output)
+    assert found[0] == "0"
+    assert found[1].split() == ["0", "100000", "65536"]
+    assert found[2] == "0"
+    assert {"null", "pts", "shm", "tty"} <= set(found)
+    assert (box.path / "upper" / "made").stat().st_uid == 100000

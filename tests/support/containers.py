@@ -76,6 +76,7 @@ class Box:
         """Compile the plan of a container: fields of Config, with ``HostConfig`` among them."""
         body = {"Image": "test", "Cmd": command, **request}
         entries = body.pop("mounts", [])
+        id_map = body.pop("id_map", ())
         read = config.read_request(body)
         config.complete(read, self.name * 5, {}, config.HostFacts(private_cgroups=host().unified))
         self.config = read.config
@@ -87,6 +88,7 @@ class Box:
             mounts=entries if isinstance(entries, list) else [],
             cgroup=f"/shoal-test/{self.name}",
             hostname="testbox",
+            id_map=id_map if isinstance(id_map, tuple) else (),
         )
         self.spec = build_spec(given)
         user, groups = read.config["User"], read.host_config["GroupAdd"]
@@ -104,7 +106,11 @@ class Box:
     @contextlib.contextmanager
     def start(self, *command: str, **request: object) -> Iterator[Shim]:
         """Start a container; the block ends with its end."""
-        plan = self.plan(list(command), request)
+        with self._start(self.plan(list(command), request)) as shim:
+            yield shim
+
+    @contextlib.contextmanager
+    def _start(self, plan: Plan) -> Iterator[Shim]:
         fds = {"rootfs": self.root()}
         shim = Shim(plan, fds, init.spawn_container)
         os.close(fds["rootfs"])
