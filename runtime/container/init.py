@@ -120,8 +120,12 @@ def _spawn(
 
 
 def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
-    joined = {_JOINED[name] for name in fds if name in _JOINED} | {"cgroup"}
+    joined = {_JOINED[name] for name in fds if name in _JOINED}
     joined |= {"pid"} if "pidns" in fds else set()
+    for kind in plan["joined"]:
+        if kind not in joined:  # a new one instead would be a silent difference
+            raise StartFailed("join", 0, f"no descriptor of the {kind} namespace to join")
+    joined.add("cgroup")
     return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
 
 

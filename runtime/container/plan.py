@@ -68,13 +68,15 @@ def compile_plan(
     size = section(process, "consoleSize")
     policy = section(linux, "seccomp")
     program, flags = _compiled_filter(policy)
-    kinds = [text(entry, "type") for entry in sections(linux, "namespaces")]
+    own = sections(linux, "namespaces")
+    kinds = [text(entry, "type") for entry in own]
     plan: Plan = {
         "kind": kind,
         "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
         "process": _process_step(process, user, groups, kind, policy),
         "root": _root_step(spec, linux),
         "namespaces": kinds,
+        "joined": [text(entry, "type") for entry in own if text(entry, "path")],
         "id_ranges": _id_ranges(linux) if "user" in kinds else None,
         "resources": cast("Resources", section(linux, "resources")),
         "cgroup": text(linux, "cgroupsPath"),

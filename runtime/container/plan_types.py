@@ -96,13 +96,18 @@ if TYPE_CHECKING:
         gids: list[tuple[int, int, int]]
 
     class Plan(TypedDict, total=False):
-        """Everything about one task. ``spec`` is the OCI runtime specification it came from."""
+        """Everything about one task. ``spec`` is the OCI runtime specification it came from.
+
+        ``namespaces`` are the kinds that differ from the host's; those of them that exist already
+        are ``joined``, each by a descriptor.
+        """
 
         kind: str
         spec: dict[str, object]
         process: ProcessStep
         root: RootStep
         namespaces: list[str]
+        joined: list[str]
         id_ranges: IdRanges | None
         resources: Resources
         cgroup: str

@@ -342,3 +342,31 @@ def test_an_upper_directory_is_free_when_the_first_process_is_reaped(box: Box) -
     for _ in range(3):
         assert box.run("sh", "-c", "sleep 100 & echo x > /file").code == 0
         os.close(mounts.overlay([str(box.lower)], str(box.path / "upper"), str(box.path / "work")))
+
+
+def test_a_namespace_to_join_must_come_as_a_descriptor(box: Box) -> None:
+    plan = box.plan(["true"], {})
+    plan["joined"] = ["network"]
+    with box.start_plan(plan) as shim:
+        outcome = shim.finish()
+    assert outcome.text == "no descriptor of the network namespace to join"
+
+
+def test_namespaces_of_another_container_are_joined(box: Box) -> None:
+    with box.start("sleep", "60") as shim:
+        shim.go()
+        names = {"netns": "net", "ipcns": "ipc", "pidns": "pid", "utsns": "uts"}
+        fds = {
+            name: os.open(f"/proc/{shim.pid}/ns/{kind}", os.O_RDONLY)
+            for name, kind in names.items()
+        }
+        other = Box(box.path / "other", box.lower)
+        script = "cd /proc/self/ns; for n in net ipc pid uts; do readlink $n; done; ls -d /proc/1"
+        plan = other.plan(["sh", "-c", script], {})
+        with other.start_plan(plan, fds) as joiner:
+            found = lines(joiner.finish().output)
+        assert found[:4] == [os.readlink(f"/proc/{shim.pid}/ns/{k}") for k in names.values()]
+        for fd in fds.values():
+            os.close(fd)
+        shim.kill()
+    assert not other.cgroup.exists()

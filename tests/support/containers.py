@@ -70,6 +70,8 @@ class Box:
     def root(self) -> int:
         """Return the detached overlay."""
         upper, work = self.path / "upper", self.path / "work"
+        for directory in (upper, work):
+            directory.mkdir(parents=True, exist_ok=True)
         return mounts.overlay([str(self.lower)], str(upper), str(work))
 
     def plan(self, command: list[str], request: JsonObject) -> Plan:
@@ -106,12 +108,13 @@ class Box:
     @contextlib.contextmanager
     def start(self, *command: str, **request: object) -> Iterator[Shim]:
         """Start a container; the block ends with its end."""
-        with self._start(self.plan(list(command), request)) as shim:
+        with self.start_plan(self.plan(list(command), request)) as shim:
             yield shim
 
     @contextlib.contextmanager
-    def _start(self, plan: Plan) -> Iterator[Shim]:
-        fds = {"rootfs": self.root()}
+    def start_plan(self, plan: Plan, joined: dict[str, int] | None = None) -> Iterator[Shim]:
+        """Start a container from its plan; the block ends with its end."""
+        fds = {"rootfs": self.root(), **(joined or {})}
         shim = Shim(plan, fds, init.spawn_container)
         os.close(fds["rootfs"])
         try:
@@ -282,6 +285,5 @@ def _say(engine: _socket.socket, fds: list[int] | None = None, **message: object
 
 def make_box(path: Path) -> Box:
     """Unpack the busybox root below a temporary directory."""
-    for name in ("upper", "work"):
-        (path / name).mkdir()
+    (path / "upper").mkdir()
     return Box(path, extract_busybox(path / "lower"))
