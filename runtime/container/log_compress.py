@@ -26,6 +26,16 @@ def rotated_files(path: str) -> list[tuple[str, int]]:
     return sorted(found)
 
 
+def remove_stale(path: str) -> None:
+    """Remove copies that an engine which was killed has not finished."""
+    directory, name = os.path.split(path)
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.listdir(directory):
+            number = entry.removeprefix(name + ".").removesuffix(".tmp")
+            if number.isdigit() and entry == f"{name}.{number}.tmp":
+                os.unlink(os.path.join(directory, entry))
+
+
 def compress(path: str, inode: int) -> bool:
     """Write the compressed copy of a log's rotated file; False when the file is gone."""
     for rotated, number in rotated_files(path):

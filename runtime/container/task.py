@@ -18,7 +18,7 @@ from runtime.container.bundle import TaskDirectory, task_names
 from runtime.container.control import ShimLost, connect
 from runtime.container.exit_record import ExitRecord
 from runtime.container.launcher_process import Launcher, LauncherLost, OtherBuild
-from runtime.container.log_compress import compress, rotated_files
+from runtime.container.log_compress import compress, remove_stale, rotated_files
 from runtime.container.shim_birth import write_plan
 from runtime.container.task_handle import Task, TaskFailed
 from runtime.errors import EngineError, Unavailable
@@ -189,6 +189,7 @@ class TaskService:
             self._compressing.add(running)
             running.add_done_callback(self._compressing.discard)
 
+        remove_stale(path)
         task.on_rotated = on_rotated
         for _path, inode in rotated_files(path):
             on_rotated(inode)
