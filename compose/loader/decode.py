@@ -24,8 +24,10 @@ from compose.loader.values import (
     labels,
     list_of,
     map_of,
+    natural,
     nullable,
     number,
+    pairs,
     plain,
     record_of,
     scalars,
@@ -129,7 +131,7 @@ _build = record_of(
     cache_from=texts,
     cache_to=texts,
     no_cache=boolean,
-    additional_contexts=labels,
+    additional_contexts=pairs,
     pull=boolean,
     extra_hosts=hosts,
     secrets=_file_references,
@@ -147,7 +149,7 @@ _develop = record_of(
 )
 _update_config = record_of(
     deployed.UpdateConfig,
-    parallelism=integer,
+    parallelism=natural,
     delay=duration,
     monitor=duration,
     max_failure_ratio=number,
@@ -173,20 +175,20 @@ _deploy = record_of(
     rollback_config=_update_config,
     resources=record_of(deployed.Resources, limits=_resource, reservations=_resource),
     restart_policy=record_of(
-        deployed.RestartPolicy, delay=duration, max_attempts=integer, window=duration
+        deployed.RestartPolicy, delay=duration, max_attempts=natural, window=duration
     ),
     placement=record_of(
         deployed.Placement,
         constraints=texts,
         preferences=list_of(record_of(deployed.PlacementPreference)),
-        max_replicas_per_node=integer,
+        max_replicas_per_node=natural,
     ),
 )
 _rates = list_of(record_of(served.DeviceRate, rate=size))
 _block_io = record_of(
     served.BlockIO,
-    weight=integer,
-    weight_device=list_of(record_of(served.DeviceWeight, weight=integer)),
+    weight=natural,
+    weight_device=list_of(record_of(served.DeviceWeight, weight=natural)),
     device_read_bps=_rates,
     device_read_iops=_rates,
     device_write_bps=_rates,
@@ -197,7 +199,7 @@ _healthcheck = record_of(
     test=_health_test,
     timeout=duration,
     interval=duration,
-    retries=integer,
+    retries=natural,
     start_period=duration,
     start_interval=duration,
     disable=boolean,
@@ -215,7 +217,7 @@ _mount = record_of(
     read_only=boolean,
     bind=record_of(served.BindOptions, create_host_path=boolean),
     volume=record_of(served.VolumeOptions, labels=labels, nocopy=boolean),
-    tmpfs=record_of(served.TmpfsOptions, size=size, mode=integer),
+    tmpfs=record_of(served.TmpfsOptions, size=size, mode=natural),
     image=record_of(served.ImageOptions),
 )
 _SERVICE = record_of(
@@ -270,7 +272,7 @@ _SERVICE = record_of(
     oom_kill_disable=boolean,
     oom_score_adj=integer,
     pids_limit=integer,
-    ports=list_of(record_of(served.Port, target=integer, published=written)),
+    ports=list_of(record_of(served.Port, target=natural, published=written)),
     privileged=boolean,
     read_only=boolean,
     scale=integer,

@@ -70,8 +70,8 @@ def _normalize_service(service: Map, environment: Mapping[str, str]) -> None:
         service["pull_policy"] = "missing"
     build = service.get("build")
     if isinstance(build, Map):
-        if not build.get("dockerfile") and not build.get("dockerfile_inline"):
-            build["dockerfile"] = "Dockerfile"
+        if "dockerfile_inline" not in build:
+            build.setdefault("dockerfile", "Dockerfile")
         if "args" in build:
             _fill(build["args"], environment)
             build["args"] = _without_unset(build["args"])

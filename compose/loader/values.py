@@ -95,6 +95,14 @@ def integer(node: Node) -> int:
     return int(node)
 
 
+def natural(node: Node) -> int:
+    """Decode a whole number that is not negative."""
+    value = integer(node)
+    if value < 0:
+        raise Refused(f"must be 0 or more, not {value}")
+    return value
+
+
 def number(node: Node) -> float:
     """Decode a number of single precision."""
     if isinstance(node, Map | List | None):
@@ -141,6 +149,15 @@ def scalars(node: Node) -> tuple[str, ...]:
 def labels(node: Node) -> dict[str, str]:
     """Decode a map or ``K=V`` list; a key without value gets an empty one."""
     return {key: value or "" for key, value in variables(node).items()}
+
+
+def pairs(node: Node) -> dict[str, str]:
+    """Decode a map or ``K=V`` list in which every key has a value."""
+    found = variables(node)
+    for key, value in found.items():
+        if not value:
+            raise Refused(f'"{key}" has no value')
+    return {key: value or "" for key, value in found.items()}
 
 
 def variables(node: Node) -> dict[str, str | None]:
