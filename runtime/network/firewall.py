@@ -116,7 +116,10 @@ def network_elements(network: FilteredNetwork) -> dict[str, list[nft.Element]]:
         family = "6" if ":" in subnet else "4"
         first, last, after = _bounds(subnet)
         interval = [nft.Element(first), nft.Element(after, flags=nft.END)]
-        elements[f"nets{family}"] = interval
+        if network.masquerade or network.internal:
+            # Without masquerade answers come to the containers' own addresses: the guard looks at
+            # packets before connections are known, so those networks are left to `forward`.
+            elements[f"nets{family}"] = interval
         if network.masquerade and not network.internal:
             elements[f"masq{family}"] = interval
         elements[f"own{family}"] = [nft.Element(first + name, end=last + name)]

@@ -105,6 +105,11 @@ class Batch:
             payload += attribute(4, number(1, hook) + number(2, priority)) + text(7, kind)
         self._add(_NEWCHAIN, _CREATE, payload, f"add chain {name}")
 
+    def set_policy(self, name: str, policy: int) -> None:
+        """Set what a hooked chain does with packets that no rule decided."""
+        payload = text(1, self.table) + text(3, name) + number(5, policy)
+        self._add(_NEWCHAIN, _CREATE, payload, f"set policy of {name}")
+
     def flush_chain(self, name: str) -> None:
         """Remove all rules of a chain."""
         self._add(_DELRULE, 0, text(1, self.table) + text(2, name), f"flush chain {name}")

@@ -197,10 +197,13 @@ class Lab:
         await self.controller.start()
         await self.controller.rebuild()
 
-    async def restart(self) -> None:
-        """Kill the engine, in effect, and start another that adopts the boxes."""
+    async def shut(self) -> None:
+        """End the engine; the boxes live on."""
         await self.controller.close()
         self.store.close()
+
+    async def revive(self) -> None:
+        """Start another engine, which adopts the boxes."""
         self._open()
         await self.controller.start()
         for box in self.boxes.values():
