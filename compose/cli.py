@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ GLOBAL_FLAGS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    gc.disable()  # a command lives for a moment: collecting cycles costs 8 ms and frees nothing
     words = sys.argv[1:] if argv is None else argv
     env = dict(os.environ)
     console = Console(env=env)

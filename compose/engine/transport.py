@@ -24,7 +24,7 @@ API_VERSION = "1.51"
 CHUNK = 1 << 16
 HEAD_LIMIT = 1 << 18
 IDLE_CONNECTIONS = 16
-TOO_NEW = re.compile(r"[Mm]aximum supported API version is ([0-9.]+)")
+TOO_NEW = r"[Mm]aximum supported API version is ([0-9.]+)"
 
 Body: TypeAlias = "bytes | AsyncIterator[bytes]"
 
@@ -245,7 +245,7 @@ class Transport:
             return response
         async with response:
             message = _message_of(await response.body(), response.status)
-        older = TOO_NEW.search(message) if response.status == 400 else None
+        older = re.search(TOO_NEW, message) if response.status == 400 else None
         if older and older[1] != self.api and isinstance(request.body, bytes):
             self.api = older[1]
             return await self.send(request)

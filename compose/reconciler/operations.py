@@ -12,9 +12,7 @@ from compose.reconciler.container_body import (
     resolve_references,
     volumes_from,
 )
-from compose.reconciler.diagnosis import explain_failure
 from compose.reconciler.hooks import run_hooks
-from compose.reconciler.images import build_image, pull_image
 from compose.reconciler.mounts import inherited_mounts, inline_files
 from compose.reconciler.network_body import endpoint_settings, network_body, volume_body
 from compose.reconciler.observed import image_name, look_at_images
@@ -199,9 +197,16 @@ class Operations:
                 body, name=operation.name, platform=service.platform
             )
         except EngineError as error:
-            raise await explain_failure(self._client, self._project, service, error) from error
+            raise await self._explained(service, error) from error
         self._names.setdefault(service.name, {})[operation.number] = operation.name
         return made["Id"]
+
+    async def _explained(self, service: Service, error: EngineError) -> EngineError:
+        from compose.reconciler.diagnosis import (  # noqa: PLC0415 - 2 ms only after a failure
+            explain_failure,
+        )
+
+        return await explain_failure(self._client, self._project, service, error)
 
     def _first_ids(self) -> dict[str, str]:
         """The container that stands for each service: the one with the lowest number."""
@@ -238,7 +243,7 @@ class Operations:
         try:
             await self._client.start_container(container)
         except EngineError as error:
-            raise await explain_failure(self._client, self._project, service, error) from error
+            raise await self._explained(service, error) from error
         await run_hooks(self._client, container, service.name, service.post_start, self.hook_output)
 
     async def _stop(self, operation: StopContainer) -> None:
@@ -368,6 +373,8 @@ class Operations:
             self._report(shown, "Removed")
 
     async def _pull(self, operation: PullImage) -> None:
+        from compose.reconciler.images import pull_image  # noqa: PLC0415 - 2 ms of few commands
+
         try:
             await pull_image(self._client, operation, self.progress)
         except ShoalError as error:
@@ -378,6 +385,8 @@ class Operations:
             await self._build(operation.service, operation.image)
 
     async def _build(self, service: str, image: str) -> None:
+        from compose.reconciler.images import build_image  # noqa: PLC0415 - 2 ms of few commands
+
         await build_image(
             self._client,
             self._project,
