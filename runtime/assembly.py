@@ -17,7 +17,7 @@ from runtime.container.health import HealthMonitor
 from runtime.container.lifecycle import Containers
 from runtime.container.networking import ContainerNetworks
 from runtime.container.overview import Overview
-from runtime.container.parts import Parts
+from runtime.container.parts import Parts, no_fault
 from runtime.container.recovery import Recovery
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
@@ -35,6 +35,8 @@ from runtime.store import Store
 from runtime.volumes import VolumeStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.config import EngineConfig
     from runtime.events import JsonObject
 
@@ -49,7 +51,13 @@ class Assembly:
     `engine` is the record that the API's handlers get.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, fault: Callable[[str], None] = no_fault) -> None:
+        """Put the parts together.
+
+        Args:
+            config: the engine's settings.
+            fault: called with the name of each finished step of a start; tests make it raise.
+        """
         self._disk = ThreadPoolExecutor(_THREADS, "disk")
         self._mounts = ThreadPoolExecutor(_THREADS, "mount")
         self._store = store = Store.open(config.database_path)
@@ -73,6 +81,7 @@ class Assembly:
             tasks=TaskService(self._launcher, config.run_root),
             mounts=self._mounts,
             trash=Trash(config.data_root),
+            fault=fault,
             facts=HostFacts(host_layout().version == 2, config.default_log_options),
         )
         self._execs = Execs(self.parts)

@@ -109,21 +109,21 @@ class Containers:
         self,
         ref: str,
         signal: str | None = None,
-        timeout: int | None = None,  # noqa: ASYNC109 - the request's own
+        grace: int | None = None,
     ) -> None:
         """Stop a container."""
-        await self.stopper.stop(self.find(ref), signal, timeout)
+        await self.stopper.stop(self.find(ref), signal, grace)
 
     async def restart(
         self,
         ref: str,
         signal: str | None = None,
-        timeout: int | None = None,  # noqa: ASYNC109 - the request's own
+        grace: int | None = None,
     ) -> None:
         """Stop a container if it runs, then start it."""
         container = self.find(ref)
         with contextlib.suppress(NotModified):
-            await self.stopper.stop(container, signal, timeout, by_hand=False)
+            await self.stopper.stop(container, signal, grace, by_hand=False)
         await self._start(container)
         with self.parts.store.transaction() as transaction:
             self.parts.catalogue.record(transaction, container, "restart")

@@ -1,0 +1,154 @@
+"""A start that fails after any of its steps leaves nothing behind, and the next one works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runtime.assembly import Assembly
+from runtime.config import AddressPool, EngineConfig
+from runtime.errors import EngineError
+from runtime.linux.cgroups import Cgroup
+from tests.support.eventually import eventually
+from tests.support.leaks import assert_nothing_left
+from tests.support.rootfs import busybox_archive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+STEPS = ("begin", "mount", "prepare", "create", "attach", "go")
+JsonObject = dict[str, object]
+
+
+class Faults:
+    """Fails at one step of a start."""
+
+    def __init__(self) -> None:
+        self.step = ""
+        self.seen: list[str] = []
+
+    def __call__(self, step: str) -> None:
+        self.seen.append(step)
+        if step == self.step:
+            raise EngineError(f"failed after {step}")
+
+
+def _image(path: Path) -> bytes:
+    busybox_archive(path / "busybox.tar")
+    return (path / "busybox.tar").read_bytes()
+
+
+@asynccontextmanager
+async def _engine(path: Path, faults: Faults) -> AsyncIterator[Assembly]:
+    config = EngineConfig(
+        data_root=str(path / "data"),
+        run_root=str(path / "run"),
+        address_pools=(AddressPool("10.202.128.0/17", 24),),
+    )
+    os.makedirs(config.data_root)
+    os.makedirs(config.run_root)
+    assembly = Assembly(config, faults)
+    await assembly.start()
+    try:
+        async for _ in await assembly.engine.images.load(_chunks(_image(path))):
+            pass
+        yield assembly
+        for container in tuple(assembly.parts.catalogue):
+            await assembly.engine.containers.remove(container.id, force=True, volumes=True)
+    finally:
+        await assembly.close()
+    await asyncio.to_thread(assert_nothing_left, path / "data", path / "run")
+
+
+async def _chunks(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _create(assembly: Assembly) -> str:
+    body: JsonObject = {
+        "Image": "busybox",
+        "Cmd": ["sleep", "1000"],
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}, "Binds": ["vol:/v"]},
+    }
+    identifier, _warnings = await assembly.engine.containers.create(None, body, None)
+    return identifier
+
+
+def _left_of_start(assembly: Assembly, identifier: str) -> list[str]:
+    """Return what a start takes, as far as it is there."""
+    parts = assembly.parts
+    container = parts.catalogue.get(identifier)
+    left = [f"lease {kind} {key}" for kind, key in parts.store.owned(identifier)]
+    left += [f"intent {intent.kind}" for intent in parts.store.intents()]
+    left += [f"task {name}" for name in parts.tasks.ids()]
+    if Cgroup(parts.cgroup_path(container)).exists():
+        left.append("cgroup")
+    left += [f"descriptor {path}" for path in _descriptors() if "overlay" in path]
+    return left
+
+
+def _descriptors() -> list[str]:
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            continue
+    return found
+
+
+def _ports(bridge: str) -> list[str]:
+    path = f"/sys/class/net/{bridge}/brif"
+    return os.listdir(path) if os.path.isdir(path) else []
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_failed_step_undoes_the_start(tmp_path: Path, step: str) -> None:
+    faults = Faults()
+    async with _engine(tmp_path, faults) as assembly:
+        containers = assembly.engine.containers
+        identifier = await _create(assembly)
+        descriptors = len(_descriptors())
+        faults.step = step
+        with pytest.raises(EngineError, match=f"failed after {step}"):
+            await containers.start(identifier)
+        assert _left_of_start(assembly, identifier) == []
+        state = (await containers.inspect(identifier))["State"]
+        assert isinstance(state, dict)
+        assert (state["Status"], state["ExitCode"]) == ("created", 128)
+        assert state["Error"] == f"failed after {step}"
+        faults.step = ""
+        await containers.start(identifier)
+        assert (await containers.inspect(identifier))["State"]["Running"] is True  # type: ignore[index]
+        await containers.stop(identifier, None, 0)
+        assert _left_of_start(assembly, identifier) == []
+        bridge = assembly.parts.config.default_bridge
+        await asyncio.to_thread(eventually, lambda: not _ports(bridge))  # the kernel takes its time
+        assert len(_descriptors()) <= descriptors + 2  # sockets of the network thread, made once
+
+
+async def test_every_step_is_a_place_to_fail(tmp_path: Path) -> None:
+    faults = Faults()
+    async with _engine(tmp_path, faults) as assembly:
+        identifier = await _create(assembly)
+        await assembly.engine.containers.start(identifier)
+        assert tuple(faults.seen) == STEPS
+
+
+async def test_descriptors_and_rows_do_not_grow_with_runs(tmp_path: Path) -> None:
+    async with _engine(tmp_path, Faults()) as assembly:
+        containers = assembly.engine.containers
+        identifier = await _create(assembly)
+        counts = []
+        for _ in range(5):
+            await containers.start(identifier)
+            await containers.stop(identifier, None, 0)
+            counts.append(len(_descriptors()))
+        assert counts[-1] <= counts[1]
