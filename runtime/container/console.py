@@ -6,8 +6,10 @@ replaced (CVE-2025-52565). Requests are those of the man page ioctl_tty(2).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import struct
 import termios
 
@@ -42,13 +44,22 @@ def show_console(root_fd: int, peer: int) -> None:
 
 def _console_file(root_fd: int) -> int:
     dev_fd = paths.open_in_root(root_fd, "/dev", os.O_PATH | os.O_DIRECTORY)
-    flags = os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        # What is there already stays; a link would fail here, since it is not followed.
-        os.close(os.open("console", flags | os.O_CREAT | os.O_NONBLOCK, 0o600, dir_fd=dev_fd))
-        return os.open("console", flags | os.O_PATH, dir_fd=dev_fd)
+        return _open_unfollowed(dev_fd, "console")
+    except FileNotFoundError:
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL
+        os.close(os.open("console", flags, 0o600, dir_fd=dev_fd))
+        return _open_unfollowed(dev_fd, "console")
     finally:
         os.close(dev_fd)
+
+
+def _open_unfollowed(dir_fd: int, name: str) -> int:
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    if stat.S_ISLNK(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+    return fd
 
 
 def take_over(peer: int) -> None:

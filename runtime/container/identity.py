@@ -35,13 +35,18 @@ class Identity:
 def read_inside(root_fd: int, path: str) -> list[list[str]]:
     """Return the lines of a file below a root, split at colons; none when it is missing."""
     try:
-        fd = paths.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        # A look before the leap: opening a device or a pipe has effects.
+        seen_fd = paths.open_in_root(root_fd, path, os.O_PATH)
     except OSError:
         return []
     try:
-        status = os.fstat(fd)
-        regular = stat.S_ISREG(status.st_mode)
-        text = os.read(fd, min(status.st_size, _LONGEST_FILE)) if regular else b""
+        if not stat.S_ISREG(os.fstat(seen_fd).st_mode):
+            return []
+        fd = paths.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    finally:
+        os.close(seen_fd)
+    try:
+        text = os.read(fd, min(os.fstat(fd).st_size, _LONGEST_FILE))
     finally:
         os.close(fd)
     lines = text.decode("utf-8", "surrogateescape").split("\n")

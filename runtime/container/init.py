@@ -215,6 +215,7 @@ def _child(
         gc.disable()
         child = _Child(plan, fds, sync_fd, hold)
         sync = sync_fd
+        process.hide_from_tracers()
         steps(child)
     except StartFailed as failure:
         _tell(sync, failure)
@@ -354,7 +355,8 @@ def _open_streams(child: _Child) -> None:
     if not plan["tty"]:
         with Step("streams", "error setting up standard streams"):
             program.adopt_streams(child.fds)
-            program.localise_null()
+            if plan["kind"] == "container":
+                program.localise_null()
         return
     with Step("console", "error setting up console"):
         size = plan.get("rows") or 0, plan.get("cols") or 0

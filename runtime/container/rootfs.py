@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _CGROUP_TYPES = {"cgroup", "cgroup2"}
 _MAGIC = {"proc": syscalls.PROC_SUPER_MAGIC, "sysfs": syscalls.SYSFS_MAGIC}
 _HIDDEN_DIRECTORY = [("source", "tmpfs"), ("nr_inodes", "1"), ("size", "4k"), ("mode", "555")]
+# What a user may mount over in /proc: files that tell about the host's resources.
+_OPEN_PROC_FILES = {
+    *("/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps"),
+    *("/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid"),
+    "/proc/sys/crypto/fips_enabled",
+}
 _MISMATCH = (
     "Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host"
     " path exists and is the expected type"
@@ -137,6 +143,7 @@ class Root:
             where = os.readlink(f"/proc/self/fd/{target_fd}")
             if not where.startswith("/"):
                 raise OSError(errno.EXDEV, "the mount point was moved out of the root", where)
+            _refuse_proc(mount_fd, target_fd, where)
             mounts.attach(mount_fd, target_fd)
         finally:
             os.close(target_fd)
@@ -223,7 +230,8 @@ class Root:
                     cover_fd = empty_fd = mounts.create("tmpfs", _HIDDEN_DIRECTORY, _READ_ONLY)
                 else:
                     cover_fd = mounts.clone_tree("", empty_fd)
-                self._attach(cover_fd, target_fd)
+                mounts.attach(cover_fd, target_fd)
+                os.close(target_fd)
                 if cover_fd != empty_fd:
                     os.close(cover_fd)
         finally:
@@ -233,6 +241,21 @@ class Root:
 
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY
+
+
+def _refuse_proc(mount_fd: int, target_fd: int, where: str) -> None:
+    """Let only procfs be mounted on /proc, and next to nothing inside it (CVE-2019-16884)."""
+    if where == "/proc" and not _is_proc(mount_fd):
+        raise OSError(
+            errno.EPERM, '"/proc" cannot be mounted because it is not of type proc', where
+        )
+    if _is_proc(target_fd) and where not in _OPEN_PROC_FILES:
+        text = f'"{where}" cannot be mounted because it is inside /proc'
+        raise OSError(errno.EPERM, text, where)
+
+
+def _is_proc(fd: int) -> bool:
+    return syscalls.fstatfs_magic(fd) == syscalls.PROC_SUPER_MAGIC
 
 
 def _sentence(step: MountStep) -> str:

@@ -60,8 +60,13 @@ class CgroupV1:
         """Set the given limits; those that are not given stay as they are."""
         for controller, name, value in self._writes(resources):
             directory = self.directory(controller)
-            if directory:
+            if directory and not self._lacks_swap(directory, name):
                 files.write(f"{directory}/{name}", value)
+
+    @staticmethod
+    def _lacks_swap(directory: str, name: str) -> bool:
+        """Tell whether swap is not counted here (swapaccount=0): its limit is dropped then."""
+        return "memsw" in name and not os.path.exists(f"{directory}/{name}")
 
     def _writes(self, resources: Resources) -> list[tuple[str, str, str]]:
         writes = device_writes(resources.get("devices", []))

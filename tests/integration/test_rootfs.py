@@ -137,6 +137,32 @@ def test_a_root_whose_null_device_is_a_file_hides_nothing_and_fails(
     assert "not the null device" in outcome.text
 
 
+@pytest.mark.parametrize("target", ["/proc/sys/kernel", "/proc/version", "/link"])
+def test_nothing_is_mounted_inside_proc(box: Box, tmp_path: Path, target: str) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "file").write_text("")
+    (box.path / "upper" / "link").symlink_to("/proc/self/attr")
+    source = tmp_path / ("file" if target == "/proc/version" else "dir")
+    outcome = box.run("true", mounts=[bind(source, target)])
+    assert outcome.step == "mount"
+    assert "cannot be mounted because it is inside /proc" in outcome.text
+
+
+def test_only_procfs_is_mounted_on_proc(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    outcome = box.run("true", mounts=[bind(tmp_path / "dir", "/proc")])
+    assert '"/proc" cannot be mounted because it is not of type proc' in outcome.text
+    host = {"PidMode": "host", "Privileged": True}
+    outcome = box.run("true", mounts=[bind("/proc", "/proc")], HostConfig=host)
+    assert (outcome.code, outcome.text) == (0, "")
+
+
+def test_files_that_tell_of_resources_may_be_replaced(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "cpus").write_text("two")
+    outcome = box.run("cat", "/proc/cpuinfo", mounts=[bind(tmp_path / "cpus", "/proc/cpuinfo")])
+    assert outcome.output == "two"
+
+
 def test_subpath_of_a_volume_stays_inside(box: Box, tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     (volume / "sub").mkdir(parents=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.linux import bpf, cgroup_files, cgroup_v1, cgroup_v2, cgroups
+from runtime.linux import bpf, cgroup_files, cgroup_v1, cgroup_v2
 from runtime.linux.cgroups import Cgroup, Layout, detect
 
 if TYPE_CHECKING:
@@ -34,10 +34,17 @@ class KernelFiles:
         return [value for path, value in self.written if path == name]
 
 
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 @pytest.fixture
 def v1(tmp_path: Path) -> Layout:
     for name in V1:
         (tmp_path / name).mkdir()
+    for path in ("memory/shoal/x", "memory/x"):
+        write(tmp_path / path / "memory.memsw.limit_in_bytes", "9223372036854771712")
     for name in ("cpuset.cpus", "cpuset.mems"):
         (tmp_path / "cpuset" / name).write_text("0-1\n")
     return Layout({name: str(tmp_path / name) for name in V1}, "")
@@ -65,11 +72,6 @@ LIMITS: Resources = {
         "throttleWriteIOPSDevice": [{"major": 8, "minor": 16, "rate": 7}],
     },
 }
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 def test_v1_controllers_make_a_v1_host_even_beside_a_unified_tree(tmp_path: Path) -> None:
@@ -141,6 +143,13 @@ def test_v1_a_smaller_quota_is_written_before_the_period(
         "cpu/x/cpu.cfs_quota_us",
         "cpu/x/cpu.cfs_period_us",
     ]
+
+
+def test_v1_a_kernel_that_does_not_count_swap_gets_no_limit_of_it(
+    v1: Layout, kernel: KernelFiles
+) -> None:
+    Cgroup("/other", v1).update({"memory": {"limit": 1 << 26, "swap": 1 << 27}})
+    assert kernel.written == [("memory/other/memory.limit_in_bytes", str(1 << 26))]
 
 
 def test_v1_device_list_keeps_its_order() -> None:
@@ -295,7 +304,7 @@ def test_v2_kill_freeze_and_counters(v2: Layout, kernel: KernelFiles, tmp_path: 
 
 def test_a_missing_cgroup_is_no_error_for_what_ends_it(v1: Layout, v2: Layout) -> None:
     for layout in (v1, v2):
-        cgroup = cgroups.Cgroup("/gone", layout)
+        cgroup = Cgroup("/gone", layout)
         cgroup.thaw()
         cgroup.kill()
         cgroup.remove()
