@@ -15,6 +15,7 @@ from compose.loader.values import (
     Collector,
     Problems,
     Refused,
+    bits,
     boolean,
     command,
     duration,
@@ -217,7 +218,7 @@ _mount = record_of(
     read_only=boolean,
     bind=record_of(served.BindOptions, create_host_path=boolean),
     volume=record_of(served.VolumeOptions, labels=labels, nocopy=boolean),
-    tmpfs=record_of(served.TmpfsOptions, size=size, mode=natural),
+    tmpfs=record_of(served.TmpfsOptions, size=size, mode=bits),
     image=record_of(served.ImageOptions),
 )
 _SERVICE = record_of(

@@ -126,7 +126,14 @@ def duration(node: Node) -> Duration:
 
 def file_mode(node: Node) -> FileMode:
     """Decode permission bits: a number as it is, a text in octal."""
-    return parse_mode(node) if isinstance(node, str) else FileMode(integer(node))
+    return parse_mode(node) if isinstance(node, str) else FileMode(bits(node))
+
+
+def bits(node: Node) -> int:
+    """Decode permission bits that may not be a text, so that no one has to guess their base."""
+    if not isinstance(node, int) or isinstance(node, bool) or node < 0:
+        raise Refused("must be a number such as 0o1777")
+    return node
 
 
 def command(node: Node) -> tuple[str, ...] | None:
