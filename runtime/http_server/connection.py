@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
             return False
         if self._streaming and self._task is not None:
             self._task.cancel()
-        return not self._encrypted
+        return True
 
     def pause_writing(self) -> None:
         """Make streams wait for the client."""
@@ -423,7 +423,7 @@ class Connection(asyncio.Protocol):
             transport.pause_reading()
             self._owner.connections.discard(self)
             leftover, self._pending = self._pending, b""
-            return await pump_through(transport), leftover
+            return await pump_through(transport, self._eof), leftover
         transport.set_write_buffer_limits(0)
         await self._drain()
         transport.pause_reading()

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.http_server.connection import Connection
+from runtime.http_server.tls import TlsLayer
 
 if TYPE_CHECKING:
     import socket
@@ -36,9 +37,14 @@ class HttpServer:
         """Accept clients on a bound stream socket, over TLS when a context is given."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self), sock=sock, ssl=context, backlog=_BACKLOG
+            lambda: self._connect(context), sock=sock, backlog=_BACKLOG
         )
         self._listeners.append(server)
+
+    def _connect(self, context: ssl.SSLContext | None) -> asyncio.Protocol:
+        if context is None:
+            return Connection(self)
+        return TlsLayer(context, lambda: Connection(self))
 
     async def close(self, seconds: float = 5.0) -> None:
         """Stop accepting, let requests end for so many seconds, then break them off."""

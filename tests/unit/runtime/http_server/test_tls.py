@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import ssl
@@ -15,7 +16,7 @@ from tests.support.api_client import Wire, request
 from tests.support.certificates import Identity, make_authority, make_identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
@@ -112,6 +113,66 @@ async def test_hijacked_stream_is_pumped_both_ways(tls: Tls) -> None:
     await wire.close()
 
 
+async def test_end_of_input_leaves_the_output_open(tls: Tls) -> None:
+    """A blocking client: asyncio's cannot close its sending half over TLS."""
+    loop = asyncio.get_running_loop()
+    plain = await loop.run_in_executor(None, socket.create_connection, ("127.0.0.1", tls.port), 20)
+    answer = loop.run_in_executor(None, _end_input_then_read, plain, tls.client)
+    application = tls.application
+    assert isinstance(application, Application)
+    sock, data = await application.hijacked.get()
+    with sock:
+        while piece := await loop.sock_recv(sock, 100):
+            data += piece
+        assert data == b"input"
+        await loop.sock_sendall(sock, b"output")
+    assert (await answer).endswith(b"\r\n\r\noutput")
+
+
+def _end_input_then_read(plain: socket.socket, context: ssl.SSLContext) -> bytes:
+    """Do what Go's CloseWrite does: send close_notify, go on reading."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    steps: list[Callable[[], object]] = [
+        tls.do_handshake,
+        lambda: tls.write(request("POST", "/raw") + b"input"),
+    ]
+    for step in steps:
+        while True:
+            try:
+                step()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+        plain.sendall(outgoing.read())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.unwrap()
+    plain.sendall(outgoing.read())
+    received = b""
+    with plain:
+        while True:
+            try:
+                piece = tls.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(plain.recv(65536))
+                continue
+            except ssl.SSLZeroReturnError:
+                return received
+            if not piece:
+                return received
+            received += piece
+
+
+async def test_plain_http_is_told_that_this_is_tls(tls: Tls) -> None:
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", tls.port))
+    wire.send(request("GET", "/"))
+    answer = await wire.answer()
+    assert answer.status == 400
+    assert answer.body == b"Client sent an HTTP request to an HTTPS server.\n"
+    await wire.close()
+
+
 async def test_client_that_goes_ends_the_pumped_stream(tls: Tls) -> None:
     wire = await tls.connect()
     wire.send(request("POST", "/raw"))
@@ -119,6 +180,6 @@ async def test_client_that_goes_ends_the_pumped_stream(tls: Tls) -> None:
     application = tls.application
     assert isinstance(application, Application)
     sock, _ = await application.hijacked.get()
-    await wire.close()
+    wire.writer.transport.abort()
     with sock:
         assert await asyncio.get_running_loop().sock_recv(sock, 100) == b""
