@@ -120,11 +120,12 @@ async def clean_up(parts: Parts, container: Container) -> None:
     loop = asyncio.get_running_loop()
     await asyncio.gather(
         parts.networks.teardown(container.id),
-        loop.run_in_executor(parts.mounts, _remove_cgroup, cgroup),
+        loop.run_in_executor(parts.mounts, remove_cgroup, cgroup),
     )
 
 
-def _remove_cgroup(cgroup: Cgroup) -> None:
+def remove_cgroup(cgroup: Cgroup) -> None:
+    """Kill what is in a cgroup and remove it; does nothing the second time; blocks."""
     if not cgroup.exists():
         return
     cgroup.kill()

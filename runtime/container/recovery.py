@@ -54,6 +54,7 @@ class Recovery:
             *(self._guarded(container, intents.get(container.id, {})) for container in known)
         )
         await self._execs.recover()
+        self._release_orphans()
 
     async def finish(self) -> None:
         """Do what may be done while clients are served: policies, orphans."""
@@ -154,6 +155,15 @@ class Recovery:
         if populated:
             await clean_up(self._parts, container)
         return populated
+
+    def _release_orphans(self) -> None:
+        """Free addresses and ports of what does not run (build steps of a crashed engine)."""
+        parts = self._parts
+        for identifier, _ in parts.store.items("sandbox"):
+            container = parts.catalogue.find(identifier)
+            if container is None or not container.state.active:
+                with parts.store.transaction() as transaction:
+                    parts.networks.release(transaction, identifier)
 
     async def _remove_orphans(self) -> None:
         """Kill and remove tasks and cgroups that belong to no row."""

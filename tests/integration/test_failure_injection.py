@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.assembly import Assembly
-from runtime.config import AddressPool, EngineConfig
 from runtime.errors import EngineError
 from runtime.linux.cgroups import Cgroup
+from tests.support.engine_parts import open_engine
 from tests.support.eventually import eventually
-from tests.support.leaks import assert_nothing_left
-from tests.support.rootfs import busybox_archive
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from runtime.assembly import Assembly
 
 pytestmark = pytest.mark.root
 
@@ -38,37 +35,6 @@ class Faults:
         self.seen.append(step)
         if step == self.step:
             raise EngineError(f"failed after {step}")
-
-
-def _image(path: Path) -> bytes:
-    busybox_archive(path / "busybox.tar")
-    return (path / "busybox.tar").read_bytes()
-
-
-@asynccontextmanager
-async def _engine(path: Path, faults: Faults) -> AsyncIterator[Assembly]:
-    config = EngineConfig(
-        data_root=str(path / "data"),
-        run_root=str(path / "run"),
-        address_pools=(AddressPool("10.202.128.0/17", 24),),
-    )
-    os.makedirs(config.data_root)
-    os.makedirs(config.run_root)
-    assembly = Assembly(config, faults)
-    await assembly.start()
-    try:
-        async for _ in await assembly.engine.images.load(_chunks(_image(path))):
-            pass
-        yield assembly
-        for container in tuple(assembly.parts.catalogue):
-            await assembly.engine.containers.remove(container.id, force=True, volumes=True)
-    finally:
-        await assembly.close()
-    await asyncio.to_thread(assert_nothing_left, path / "data", path / "run")
-
-
-async def _chunks(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 async def _create(assembly: Assembly) -> str:
@@ -112,7 +78,7 @@ def _ports(bridge: str) -> list[str]:
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_failed_step_undoes_the_start(tmp_path: Path, step: str) -> None:
     faults = Faults()
-    async with _engine(tmp_path, faults) as assembly:
+    async with open_engine(tmp_path, faults) as assembly:
         containers = assembly.engine.containers
         identifier = await _create(assembly)
         descriptors = len(_descriptors())
@@ -136,14 +102,14 @@ async def test_a_failed_step_undoes_the_start(tmp_path: Path, step: str) -> None
 
 async def test_every_step_is_a_place_to_fail(tmp_path: Path) -> None:
     faults = Faults()
-    async with _engine(tmp_path, faults) as assembly:
+    async with open_engine(tmp_path, faults) as assembly:
         identifier = await _create(assembly)
         await assembly.engine.containers.start(identifier)
         assert tuple(faults.seen) == STEPS
 
 
 async def test_descriptors_and_rows_do_not_grow_with_runs(tmp_path: Path) -> None:
-    async with _engine(tmp_path, Faults()) as assembly:
+    async with open_engine(tmp_path, Faults()) as assembly:
         containers = assembly.engine.containers
         identifier = await _create(assembly)
         counts = []
