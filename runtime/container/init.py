@@ -393,7 +393,7 @@ def _set_labels(child: _Child) -> None:
 
 def _set_sysctls(child: _Child) -> None:
     for name, value in child.plan["root"]["sysctls"]:
-        with Step("sysctl", f"write sysctl key {name}"):
+        with Step("sysctl", f"open sysctl {name} file"):
             _write_proc(child, "sys/" + name.replace(".", "/"), value)
 
 

@@ -82,7 +82,8 @@ class Root:
                 else:
                     self._mount_new(step)
             except NotADirectoryError as error:
-                text = f"{_sentence(step)}: not a directory: {_MISMATCH}"
+                where = f"mount src={step['source']}, dst={step['destination']}"
+                text = f"{_sentence(step)}: {where}: not a directory: {_MISMATCH}"
                 raise StartFailed("mount", errno.ENOTDIR, text) from error
             except OSError as error:
                 text = f"{_sentence(step)}: {reason(error)}"
@@ -94,6 +95,7 @@ class Root:
                 target_fd = paths.make_directories(self.fd, step["destination"])
             else:
                 target_fd = paths.make_file(self.fd, step["destination"])
+                _refuse_directory(target_fd, step["destination"])
             self._attach(source_fd, target_fd)
         finally:
             os.close(source_fd)
@@ -241,6 +243,12 @@ class Root:
 
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY
+
+
+def _refuse_directory(fd: int, where: str) -> None:
+    if paths.is_directory(fd):
+        os.close(fd)
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
 
 
 def _refuse_proc(mount_fd: int, target_fd: int, where: str) -> None:

@@ -17,8 +17,6 @@ _CREATE = (
 _INIT = "error during container init: "
 _EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
 _MISSING = ("executable file not found", "no such file or directory", "not found")
-LOOKUP_STEPS = frozenset({"lookup", "exec", "program", "user"})
-"""Steps of init whose text is not about the container's set-up but about its program or user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,9 @@ def container_failure(step: str, cause: str) -> StartFailure:
         cause: its text, in Docker's words where there are such.
     """
     code, fault = _classify(cause)
-    if step in {"user", "identity"} or "unable to find" in cause:
+    if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=True)
-    about_program = step in LOOKUP_STEPS or cause.startswith("exec:")
-    prefix = _CREATE if about_program else _CREATE + _INIT
-    return StartFailure(code, prefix + cause, fault)
+    return StartFailure(code, _CREATE + _INIT + cause, fault)
 
 
 def exec_failure(cause: str) -> StartFailure:

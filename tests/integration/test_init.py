@@ -264,7 +264,7 @@ def test_an_unknown_setting_names_itself(box: Box) -> None:
     outcome = box.run("true", HostConfig={"Sysctls": {"net.ipv4.nosuch": "1"}})
     assert (outcome.step, outcome.text) == (
         "sysctl",
-        "write sysctl key net.ipv4.nosuch: no such file or directory",
+        "open sysctl net.ipv4.nosuch file: no such file or directory",
     )
 
 

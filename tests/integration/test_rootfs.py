@@ -103,6 +103,12 @@ def test_a_file_on_a_directory_is_refused_with_dockers_hint(box: Box, tmp_path: 
     assert "not a directory: Are you trying to mount a directory onto a file" in outcome.text
 
 
+def test_a_directory_under_a_file_is_refused_likewise(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    outcome = box.run("true", mounts=[bind(tmp_path / "file", "/etc")])
+    assert "not a directory: Are you trying to mount a directory onto a file" in outcome.text
+
+
 def test_a_missing_source_names_itself(box: Box) -> None:
     outcome = box.run("true", mounts=[bind("/nosuch", "/x")])
     assert outcome.text == ('error mounting "/nosuch" to rootfs at "/x": no such file or directory')
