@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import NotImplementedByEngine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
+UPLOADS = 16
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -53,6 +55,8 @@ class ImageArchives:
         self._layers = images.snapshotter.layers
         self._disk = images.disk
         self._changer = changer
+        # Threads that wait for clients: slow ones must not keep the disk's threads.
+        self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
 
     async def load(
         self, stream: AsyncIterator[bytes], *, quiet: bool = False
@@ -80,7 +84,7 @@ class ImageArchives:
 
         with self._images.operation():
             try:
-                async for progress in run_reporting(self._disk, work, done):
+                async for progress in run_reporting(self._uploads, work, done):
                     if not quiet:
                         yield _progress_record(progress)
                 for image in done[0]:
@@ -157,7 +161,7 @@ class ImageArchives:
         loop = asyncio.get_running_loop()
         with self._images.operation():
             try:
-                layer = await loop.run_in_executor(self._disk, self._import_layer, source)
+                layer = await loop.run_in_executor(self._uploads, self._import_layer, source)
             finally:
                 source.abort()
                 await feeder
