@@ -186,9 +186,11 @@ class TtyProgress:
         text = f"{_label(row.event):<{label}}"
         if row.parts and row.event.state == WORKING:
             text += f" {_parts(row.parts)}"
-        room = max(1, width - len(text) - len(row.event.status) - len(took) - 5)
+        text = text[: width - len(took) - 5]
+        left = max(0, width - len(text) - len(took) - 5)
+        status = row.event.status[:left]
+        room = left - len(status) + 1
         icon, colour = _icon(row.event.state, now)
-        status = row.event.status[: width - 8]
         if row.event.state != WORKING:
             status = self._console.paint(status, colour)
         paint = self._console.paint

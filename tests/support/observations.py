@@ -81,7 +81,7 @@ def container(
     status: str = "",
     ids: Mapping[str, str] | None = None,
     mounts: Sequence[MountPoint] = (),
-    **marks: str,
+    marks: Mapping[str, str] | None = None,
 ) -> Container:
     """A container as it is after it was created for a service."""
     tree = service_tree(resolve_references(wanted, ids or {}))
@@ -99,7 +99,7 @@ def container(
             labels.CONFIG_HASH: digest(tree),
             labels.IMAGE: IMAGE_ID,
             labels.SHOAL_CONFIG: canonical_json(tree),
-            **marks,
+            **(marks or {}),
         },
         networks={"p_default": "net-p_default"},
         mounts=tuple(mounts),

@@ -95,7 +95,9 @@ async def _body(reader: asyncio.StreamReader, head: str) -> bytes:
         await reader.readexactly(2)
         return body
     if "content-length: " in head:
-        return await reader.readexactly(int(head.split("content-length: ")[1].split("\r")[0]))
+        return await reader.readexactly(
+            int(head.split("content-length: ")[1].split("\r", maxsplit=1)[0])
+        )
     return b""
 
 
@@ -104,7 +106,8 @@ async def client_of(server: ScriptedServer, scratch: Path) -> AsyncIterator[Engi
     """A client that is connected to the server over a unix socket."""
     path = str(scratch / "s")
     listening = await asyncio.start_unix_server(server.serve, path)
-    client = EngineClient(Transport(Address(url=f"unix://{path}", path=path), connect_on_loop))
+    address = Address(url=f"unix://{path}", path=path)
+    client = EngineClient(Transport(address, connect_on_loop))
     try:
         yield client
     finally:

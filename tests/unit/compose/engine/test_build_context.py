@@ -72,7 +72,7 @@ def test_links_are_sent_as_links(context: Path) -> None:
 
 
 def test_a_missing_context_or_dockerfile_is_named(context: Path) -> None:
-    with pytest.raises(ShoalError, match="path .*/none. not found"):
+    with pytest.raises(ShoalError, match=r"path .*/none. not found"):
         names(Build(context=str(context / "none")))
     with pytest.raises(ShoalError, match="open Other: no such file"):
         names(Build(context=str(context), dockerfile="Other"))
@@ -101,7 +101,7 @@ def test_a_missing_context_or_dockerfile_is_named(context: Path) -> None:
         ("  a  ", "a", True),
     ],
 )
-def test_patterns(pattern: str, path: str, ignored: bool) -> None:  # noqa: FBT001
+def test_patterns(pattern: str, path: str, ignored: bool) -> None:
     assert IgnoreRules([pattern]).ignores(path) is ignored
 
 

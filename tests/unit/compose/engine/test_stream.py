@@ -24,7 +24,8 @@ def encode(frames: list[tuple[int, bytes]]) -> bytes:
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(data):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(data[at : at + size])

@@ -39,9 +39,7 @@ async def test_a_body_may_come_in_any_pieces(tmp_path: Path) -> None:
         assert (await client.list_containers())[0]["Id"] == "a" * 300
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(404, NotFound), (409, Conflict), (500, ServerError)]
-)
+@pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (409, Conflict), (500, ServerError)])
 async def test_a_bad_status_is_an_error_of_its_kind_in_the_engines_words(
     status: int, kind: type[EngineError], tmp_path: Path
 ) -> None:
@@ -62,9 +60,7 @@ async def test_an_error_without_json_keeps_its_text(tmp_path: Path) -> None:
 
 
 async def test_an_older_engine_is_asked_again_in_its_own_version(tmp_path: Path) -> None:
-    refusal = (
-        b'{"message":"client version 1.51 is too new. Maximum supported API version is 1.47"}'
-    )
+    refusal = b'{"message":"client version 1.51 is too new. Maximum supported API version is 1.47"}'
     server = ScriptedServer([answer(refusal, 400), answer(b"[]"), answer(b"[]")])
     async with client_of(server, tmp_path) as client:
         await client.list_containers()

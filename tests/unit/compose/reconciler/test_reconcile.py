@@ -87,9 +87,7 @@ def test_a_changed_variable_recreates_that_service_alone_and_says_so() -> None:
         7 start p-a-1: recreated <- 6
         """
     )
-    assert plan.explain() == [
-        'a: recreate p-a-1: environment.LOG_LEVEL "info" -> "debug"'
-    ]
+    assert plan.explain() == ['a: recreate p-a-1: environment.LOG_LEVEL "info" -> "debug"']
 
 
 def test_a_dependant_that_asked_for_it_is_restarted_when_its_dependency_is_recreated() -> None:
@@ -186,9 +184,7 @@ def test_a_container_without_shoals_label_still_tells_that_it_differs() -> None:
     old = container(A)
     bare = {key: value for key, value in old.labels.items() if key != labels.SHOAL_CONFIG}
     seen = observed(wanted, replace(old, labels=bare))
-    assert reconcile(wanted, seen, NOTHING).explain() == [
-        "a: recreate p-a-1: config hash differs"
-    ]
+    assert reconcile(wanted, seen, NOTHING).explain() == ["a: recreate p-a-1: config hash differs"]
 
 
 def test_scaling_up_continues_after_the_highest_number() -> None:
@@ -343,7 +339,7 @@ def test_a_network_of_another_key_is_an_error() -> None:
     seen = replace(
         observed(wanted), networks={"p_default": network(wanted.networks["default"], "other")}
     )
-    with pytest.raises(ShoalError, match='incorrect label .* set to "other"'):
+    with pytest.raises(ShoalError, match=r'incorrect label .* set to "other"'):
         reconcile(wanted, seen, NOTHING)
 
 
