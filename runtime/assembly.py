@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runtime.build.builder import Builder
+from runtime.build.metadata import apply_changes
+from runtime.build.task_runner import TaskStepRunner
 from runtime.container.catalogue import Catalogue
-from runtime.container.changes import apply_changes
 from runtime.container.config import HostFacts
 from runtime.container.exec import Execs
 from runtime.container.filesystem import Filesystem
@@ -82,8 +83,11 @@ class Assembly:
             mounts=self._mounts,
             trash=Trash(config.data_root),
             fault=fault,
+            apply_changes=apply_changes,
             facts=HostFacts(host_layout().version == 2, config.default_log_options),
         )
+        removal = ImageRemoval(images)
+        runner = TaskStepRunner(self.parts)
         self._execs = Execs(self.parts)
         self._containers = Containers(self.parts)
         self._health = HealthMonitor(self.parts, self._execs)
@@ -97,10 +101,10 @@ class Assembly:
             containers=self._containers,
             execs=self._execs,
             filesystem=Filesystem(self.parts, self._disk),
-            images=Images(images, ImageRemoval(images), ImageArchives(images, apply_changes)),
+            images=Images(images, removal, ImageArchives(images, apply_changes)),
             networks=ContainerNetworks(self.parts),
             volumes=self._volumes,
-            builder=Builder(),
+            builder=Builder(images, removal, runner, config.data_root, self._disk),
             system=Overview(self.parts),
         )
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from runtime.container.changes import apply_changes
 from runtime.container.document import section, sections, text, texts
 from runtime.container.timestamps import rfc3339
 from runtime.errors import InvalidArgument
@@ -34,7 +33,7 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     Raises:
         InvalidArgument: a change is no instruction that an image can take.
     """
-    config = _config(container, options)
+    config = _config(parts, container, options)
     layer = await _layer(parts, container, pause=options.pause)
     base = parts.images.get(container.image)
     document = _document(base.document if base is not None else {}, container, config, layer)
@@ -63,10 +62,10 @@ def _name(options: CommitOptions) -> str:
     return f"{options.repository}:{options.tag}" if options.tag else options.repository
 
 
-def _config(container: Container, options: CommitOptions) -> JsonObject:
+def _config(parts: Parts, container: Container, options: CommitOptions) -> JsonObject:
     own = {key: value for key, value in container.config.items() if key in _KEPT}
     given = {key: value for key, value in options.config.items() if key in _KEPT and value}
-    return apply_changes({**own, **given}, options.changes)
+    return parts.apply_changes({**own, **given}, options.changes)
 
 
 async def _layer(parts: Parts, container: Container, *, pause: bool) -> CommittedLayer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from runtime.config import EngineConfig
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runtime.store import Store
     from runtime.volumes import VolumeStore
 
+JsonObject = dict[str, object]
+
 _STARTS_PER_CORE = 4
 
 
@@ -38,6 +40,7 @@ class Parts:
     Attributes:
         mounts: threads for mounts, cgroups and small files.
         starts: limits how many starts are in flight.
+        apply_changes: applies Dockerfile instructions to an image's configuration.
         fault: called with the name of each finished step of a start; tests make it raise.
     """
 
@@ -53,6 +56,7 @@ class Parts:
     mounts: Executor
     trash: Trash
     facts: HostFacts
+    apply_changes: Callable[[JsonObject, Sequence[str]], JsonObject]
     starts: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
     )
