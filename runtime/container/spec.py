@@ -318,7 +318,6 @@ def exec_process(spec: JsonObject, config: JsonObject, body: JsonObject, host: H
         InvalidArgument: The working directory is relative.
     """
     own, linux = section(spec, "process"), section(spec, "linux")
-    privileged = flag(body, "Privileged")
     cwd = text(body, "WorkingDir") or text(config, "WorkingDir") or "/"
     if not cwd.startswith("/"):
         raise InvalidArgument("OCI runtime exec failed: exec failed: Cwd must be an absolute path")
@@ -335,10 +334,9 @@ def exec_process(spec: JsonObject, config: JsonObject, body: JsonObject, host: H
     if isinstance(size, list) and len(size) == 2 and all(size):
         process["consoleSize"] = {"height": size[0], "width": size[1]}
     policy = section(linux, "seccomp")
-    if privileged:
+    if flag(body, "Privileged"):  # the container's filter stays in force
         names = choose([], [], host.capabilities, privileged=True)
         process["capabilities"] = {"bounding": names, "effective": names, "permitted": names}
-        policy = {}
     kept: JsonObject = {key: linux[key] for key in ("cgroupsPath", "namespaces") if key in linux}
     if policy:
         kept["seccomp"] = policy

@@ -32,10 +32,11 @@ _KILL_ATTEMPTS = 50
 class CgroupV1:
     """The directories of one path in every hierarchy."""
 
-    __slots__ = ("_mounts", "path")
+    __slots__ = ("_mounts", "_unified", "path")
 
-    def __init__(self, mounts: dict[str, str], path: str) -> None:
+    def __init__(self, mounts: dict[str, str], path: str, unified: str = "") -> None:
         self._mounts = mounts
+        self._unified = unified
         self.path = path
 
     def directory(self, controller: str) -> str:
@@ -44,8 +45,14 @@ class CgroupV1:
         return "" if mount is None else mount + self.path
 
     def directories(self) -> list[str]:
-        """Return the directory in each hierarchy once (joined controllers share one)."""
-        return list(dict.fromkeys(mount + self.path for mount in self._mounts.values()))
+        """Return the directory in each hierarchy once (joined controllers share one).
+
+        On a hybrid host the v2 tree is one of them: it has no limits, but it can kill.
+        """
+        tops = dict.fromkeys(self._mounts.values())
+        if self._unified:
+            tops[self._unified] = None
+        return [top + self.path for top in tops]
 
     def create(self, resources: Resources) -> None:
         """Make the directories and set the limits, before any process joins."""
@@ -141,13 +148,20 @@ class CgroupV1:
         return table.get("oom_kill", 0)
 
     def kill(self) -> None:
-        """Kill every process; frozen meanwhile, so that none can fork or be replaced."""
+        """Kill every process, at once where the v2 tree can do so.
+
+        Elsewhere they are frozen meanwhile, so that none can fork or be replaced.
+        """
+        at_once = f"{self._unified}{self.path}/cgroup.kill"
         for _ in range(_KILL_ATTEMPTS):
             if not self.processes():
                 return
-            self._freeze_briefly()
-            for pid in self.processes():
-                _send_kill(pid)
+            if self._unified and os.path.exists(at_once):
+                files.write(at_once, "1")
+            else:
+                self._freeze_briefly()
+                for pid in self.processes():
+                    _send_kill(pid)
             self.thaw()
             time.sleep(0.002)
 

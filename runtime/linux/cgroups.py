@@ -76,7 +76,7 @@ class Cgroup:
     def __init__(self, path: str, layout: Layout | None = None) -> None:
         self.layout = layout or host_layout()
         self._cgroup: CgroupV1 | CgroupV2 = (
-            CgroupV1(self.layout.mounts, path)
+            CgroupV1(self.layout.mounts, path, self.layout.unified)
             if self.layout.version == 1
             else CgroupV2(self.layout.unified, path)
         )

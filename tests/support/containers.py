@@ -58,7 +58,7 @@ class Box:
     @property
     def cgroup(self) -> cgroups.Cgroup:
         """Return the container's cgroup."""
-        return cgroups.Cgroup(f"/shoal-test/{self.name}")
+        return cgroups.Cgroup(f"/shoal-test-{self.name}")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Put a file into the writable layer."""
@@ -88,7 +88,7 @@ class Box:
             host_config=read.host_config,
             host=host(),
             mounts=entries if isinstance(entries, list) else [],
-            cgroup=f"/shoal-test/{self.name}",
+            cgroup=f"/shoal-test-{self.name}",
             hostname="testbox",
             id_map=id_map if isinstance(id_map, tuple) else (),
         )

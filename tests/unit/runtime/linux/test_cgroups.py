@@ -11,6 +11,7 @@ from runtime.linux import bpf, cgroup_files, cgroup_v1, cgroup_v2
 from runtime.linux.cgroups import Cgroup, Layout, detect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from runtime.linux.resources import Resources
@@ -24,11 +25,14 @@ class KernelFiles:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, top: Path) -> None:
         self.written: list[tuple[str, str]] = []
         self._top = top
+        self.then: Callable[[], object] = list
         monkeypatch.setattr(cgroup_files, "write", self.write)
 
     def write(self, path: str, value: str) -> None:
         name = path.removeprefix(f"{self._top}/")
         self.written.append((name, value))
+        if name.endswith("cgroup.kill"):
+            self.then()
 
     def values(self, name: str) -> list[str]:
         return [value for path, value in self.written if path == name]
@@ -175,6 +179,23 @@ def test_v1_join_writes_each_hierarchy_once(tmp_path: Path, kernel: KernelFiles)
         ("cpu,cpuacct/x/cgroup.procs", "42"),
         ("memory/x/cgroup.procs", "42"),
     ]
+
+
+def test_on_a_hybrid_host_the_unified_tree_is_joined_and_kills(
+    v1: Layout, kernel: KernelFiles, tmp_path: Path
+) -> None:
+    write(tmp_path / "unified/x/cgroup.kill", "")
+    (tmp_path / "freezer/x").mkdir()
+    hybrid = Layout(v1.mounts, str(tmp_path / "unified"))
+    cgroup = Cgroup("/x", hybrid)
+    cgroup.join(7)
+    assert kernel.values("unified/x/cgroup.procs") == ["7"]
+    procs = tmp_path / "pids/x/cgroup.procs"
+    write(procs, "7\n")
+    kernel.then = procs.unlink
+    cgroup.kill()
+    assert kernel.values("unified/x/cgroup.kill") == ["1"]
+    assert kernel.values("freezer/x/freezer.state") == ["THAWED"]
 
 
 def test_v1_counters(v1: Layout, tmp_path: Path) -> None:
