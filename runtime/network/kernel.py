@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.network import bridge, conntrack, foreign_firewalls
 from runtime.network.endpoint import Port
-from runtime.network.fast_netlink import RouteSocket, index_of
+from runtime.network.fast_netlink import RouteSocket, bridge_port_off, index_of
 from runtime.network.firewall import Firewall, Forwarding
 from runtime.network.nftables import NftSocket
 from runtime.network.sandbox import BuiltSandbox, Namespaces
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runtime.network.record import Network
 
 _T = TypeVar("_T")
+
+_SWEEP_DELAY = 2.0
 
 
 class SandboxPlan(NamedTuple):
@@ -116,6 +118,16 @@ class KernelNetwork:
         self.firewall.publish(forwardings)
         self._forget_flows(forwardings)
 
+    def teardown(self, forwardings: Sequence[Forwarding], links: Sequence[str]) -> None:
+        """Take a container's ports back and cut its links off their bridges.
+
+        The links go with the namespace, which a connection that still waits for its end may hold
+        for minutes: cut off, its addresses can be given to others meanwhile.
+        """
+        if forwardings:
+            self.withdraw(forwardings)
+        self.namespaces.route.execute([bridge_port_off(name) for name in links])
+
     def withdraw(self, forwardings: Sequence[Forwarding]) -> None:
         """Take published ports back."""
         self.firewall.withdraw(forwardings)
@@ -191,6 +203,8 @@ class LinkReaper:
         self._delay = delay
         self._names: list[str] = []
         self._batch: asyncio.Future[None] | None = None
+        self._swept: list[str] = []
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def delete(self, name: str) -> None:
         """Delete a link; returns when it is gone."""
@@ -205,8 +219,22 @@ class LinkReaper:
         names, self._names, self._batch = self._names, [], None
         await loop.run_in_executor(self._executor, _delete, names)
 
+    def sweep(self, names: Sequence[str]) -> None:
+        """Delete, some time later, those of the links that did not go with their namespace."""
+        self._swept += names
+        if self._sweep is None and names:
+            loop = asyncio.get_running_loop()
+            self._sweep = loop.call_later(_SWEEP_DELAY, self._sweep_now)
+
+    def _sweep_now(self) -> None:
+        names, self._swept, self._sweep = self._swept, [], None
+        self._executor.submit(_delete, names)
+
     def close(self) -> None:
         """End the thread after what is queued."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep_now()
         self._executor.shutdown(wait=True)
 
 

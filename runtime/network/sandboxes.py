@@ -166,8 +166,11 @@ class Sandboxes:
             self._zone.remove(endpoint)
         live.close()
         try:
-            if live.forwardings:
-                await self._kernel.run(lambda kernel: kernel.withdraw(live.forwardings))
+            names = [e.host_interface for e in live.allocation.endpoints if e.interface]
+            if names or live.forwardings:
+                forwardings = live.forwardings
+                await self._kernel.run(lambda kernel: kernel.teardown(forwardings, names))
+                self._reaper.sweep(names)
         finally:
             self._ports.release(container_id)
 
