@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+from runtime.container.log_compress import remove_stale
 from runtime.container.log_entry import decoder
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def _inode(path: str) -> int:
 
 def remove_log(path: str) -> None:
     """Remove a log with all its rotated files."""
+    remove_stale(path)
     for name in (path, *_rotated(path)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)

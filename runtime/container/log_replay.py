@@ -59,7 +59,7 @@ async def _encoded(
         follow=options.follow,
     )
     ended = container.live.ended if container.state.running else None
-    async with contextlib.aclosing(reader.batches(query, ended)) as batches:  # type: ignore[type-var]
+    async with contextlib.aclosing(reader.batches(query, ended)) as batches:
         async for batch in batches:
             yield encode(
                 batch,

@@ -19,7 +19,7 @@ from runtime.container.log_files import FileChain, LogFile
 from runtime.container.messages import STDERR, STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 __all__ = ["LogEntry", "LogQuery", "LogReader", "encode"]
 
@@ -76,7 +76,7 @@ class LogReader:
 
     async def read(
         self, query: LogQuery, ended: asyncio.Event | None = None
-    ) -> AsyncIterator[LogEntry]:
+    ) -> AsyncGenerator[LogEntry, None]:
         """Yield entries one by one; see `batches`."""
         async for batch in self.batches(query, ended):
             for entry in batch:
@@ -84,7 +84,7 @@ class LogReader:
 
     async def batches(
         self, query: LogQuery, ended: asyncio.Event | None = None
-    ) -> AsyncIterator[list[LogEntry]]:
+    ) -> AsyncGenerator[list[LogEntry], None]:
         """Yield entries in order, as many as come together.
 
         Args:
@@ -115,7 +115,7 @@ class LogReader:
                     yield batch
 
     @staticmethod
-    async def _written(chain: FileChain, query: LogQuery) -> AsyncIterator[list[LogEntry]]:
+    async def _written(chain: FileChain, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what is in the files already; reading and decoding happen in a thread."""
 
         def advance() -> list[LogEntry] | None:
@@ -146,7 +146,7 @@ class _Follower:
 
     async def run(
         self, query: LogQuery, changed: asyncio.Event, ended: asyncio.Event
-    ) -> AsyncIterator[list[LogEntry]]:
+    ) -> AsyncGenerator[list[LogEntry], None]:
         """Yield what is written from now on, until the task's end or `until`."""
         while True:
             changed.clear()

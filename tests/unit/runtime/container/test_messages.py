@@ -1,0 +1,82 @@
+"""Messages between engine, launcher and shim."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from runtime.container.messages import (
+    FRAME_HEADER,
+    MAX_WORDS,
+    Message,
+    MessageError,
+    decode,
+    frame,
+    pack,
+    quote,
+    unpack,
+    unquote,
+)
+
+verbs = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
+
+
+@given(verbs, st.lists(st.text(max_size=40), max_size=6), st.binary(max_size=200))
+def test_a_message_survives_its_encoding(verb: str, words: list[str], payload: bytes) -> None:
+    message = Message(verb, words, payload)
+    assert decode(message.encode()) == message
+
+
+@given(st.text())
+def test_a_quoted_text_is_one_ascii_word(text: str) -> None:
+    word = quote(text)
+    assert word.isascii()
+    assert not set(word) & set(" \n\0")
+    assert unquote(word) == text
+
+
+@given(st.binary(max_size=300))
+def test_any_datagram_is_a_message_or_an_error(data: bytes) -> None:
+    try:
+        message = decode(data)
+    except MessageError:
+        return
+    assert "\n" not in message.verb
+
+
+def test_file_names_that_are_not_utf8_survive() -> None:
+    name = b"/tmp/\xff\xfe".decode("utf-8", "surrogateescape")
+    assert unquote(quote(name)) == name
+
+
+def test_a_first_line_that_is_too_long_is_refused() -> None:
+    with pytest.raises(MessageError):
+        decode(b"x" * (MAX_WORDS + 1))
+
+
+@pytest.mark.parametrize("words", [(), ("x",), ("1.5",)])
+def test_a_missing_or_wrong_number_is_named(words: tuple[str, ...]) -> None:
+    with pytest.raises(MessageError, match="resize: word 0"):
+        Message("resize", words).number(0)
+
+
+@given(st.integers(0, 3), st.binary(max_size=5000))
+def test_a_frame_is_header_and_payload(stream: int, data: bytes) -> None:
+    framed = frame(stream, data)
+    assert framed[:4] == bytes((stream, 0, 0, 0))
+    assert FRAME_HEADER.unpack(framed[:8]) == (stream, len(data))
+    assert framed[8:] == data
+
+
+@given(st.lists(st.one_of(st.integers(), st.text()), max_size=5))
+def test_launcher_messages_survive(parts: list[int | str]) -> None:
+    assert unpack(pack("fork", *parts)) == ("fork", *parts)
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_launcher_message_is_refused(data: bytes) -> None:
+    try:
+        parts = unpack(data)
+    except MessageError:
+        return
+    assert isinstance(parts[0], str)
