@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import platform
 from functools import cache
 
-JsonObject = dict[str, object]
+OS_RELEASE = "/etc/os-release"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
@@ -20,11 +20,12 @@ def architecture() -> str:
 @cache
 def operating_system() -> tuple[str, str]:
     """Return the distribution's name and version, as ``/etc/os-release`` (os-release(5)) says."""
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return "Linux", ""
-    return release.get("PRETTY_NAME", "Linux"), release.get("VERSION_ID", "")
+    values = {"PRETTY_NAME": "Linux", "VERSION_ID": ""}
+    with contextlib.suppress(OSError), open(OS_RELEASE, encoding="utf-8") as file:
+        for line in file:
+            name, _, value = line.strip().partition("=")
+            values[name] = value.strip("\"'")
+    return values["PRETTY_NAME"], values["VERSION_ID"]
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
+import sys
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -59,7 +59,7 @@ def version(call: Call) -> Response:  # noqa: ARG001 - a handler's signature
         "KernelVersion": kernel,
         "BuildTime": "",
     }
-    details = {**common, "Experimental": "false", "Python": platform.python_version()}
+    details = {**common, "Experimental": "false", "Python": sys.version.partition(" ")[0]}
     return answer(
         {
             "Platform": {"Name": f"Shoal {VERSION}"},

@@ -44,9 +44,12 @@ STATUS_LINES = {
 class Owner(Protocol):
     """What a connection needs of its server."""
 
-    application: Application
     closing: bool
     connections: set[Connection]
+
+    @property
+    def application(self) -> Application:
+        """What answers requests."""
 
     def date(self) -> bytes:
         """Return the present time in the form of the ``Date`` header."""
