@@ -40,7 +40,7 @@ class TaskDirectory:
         os.mkdir(self.path, 0o700)
         if spec is not None:
             with open(os.path.join(self.path, "config.json"), "x", encoding="utf-8") as file:
-                json.dump(spec, file)
+                file.write(json.dumps(spec))  # `dump` would encode in Python, 20 times slower
 
     def open(self) -> int:
         """Return a descriptor of the directory."""

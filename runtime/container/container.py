@@ -179,15 +179,11 @@ class Container:
     def to_document(self) -> JsonObject:
         """Return the durable part as JSON."""
         document: JsonObject = {}
-        for entry in fields(self):
-            if entry.name == "live":
-                continue
-            value = getattr(self, entry.name)
-            if entry.name == "mounts":
-                value = [mount.to_document() for mount in self.mounts]
-            elif entry.name in {"state", "health"} and value is not None:
-                value = asdict(value)
-            document[entry.name] = value
+        for name in _FIELDS:
+            document[name] = getattr(self, name)
+        document["mounts"] = [mount.to_document() for mount in self.mounts]
+        document["state"] = {name: getattr(self.state, name) for name in _STATE_FIELDS}
+        document["health"] = asdict(self.health) if self.health is not None else None
         return document
 
     @classmethod
@@ -206,6 +202,14 @@ class Container:
             log = [HealthResult(**entry) for entry in health.pop("log")]
             container.health = Health(**health, log=log)
         return container
+
+
+_FIELDS = tuple(
+    entry.name
+    for entry in fields(Container)
+    if entry.name not in {"live", "mounts", "state", "health"}
+)
+_STATE_FIELDS = tuple(entry.name for entry in fields(State))
 
 
 def duration_seconds(start_ns: int, end_ns: int) -> int:

@@ -97,7 +97,6 @@ class Ender:
             record_unmounts(parts, transaction, container)
             self._record_end(transaction, container)
             parts.catalogue.save(transaction, container)
-        parts.tasks.discard(container.task_id)
         live = container.live
         live.task, live.stop_asked = None, False
         live.ended.set()
@@ -115,12 +114,17 @@ class Ender:
 
 
 async def clean_up(parts: Parts, container: Container) -> None:
-    """Undo network and cgroup of a run; does nothing the second time."""
+    """Undo network, cgroup and task directory of a run; does nothing the second time."""
     cgroup = Cgroup(parts.cgroup_path(container))
+
+    def remove_files() -> None:
+        remove_cgroup(cgroup)
+        parts.tasks.discard(container.task_id)
+
     loop = asyncio.get_running_loop()
     await asyncio.gather(
         parts.networks.teardown(container.id),
-        loop.run_in_executor(parts.mounts, remove_cgroup, cgroup),
+        loop.run_in_executor(parts.mounts, remove_files),
     )
 
 

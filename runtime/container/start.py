@@ -133,14 +133,11 @@ class Starter:
         parts = self._parts
         loop = asyncio.get_running_loop()
         results = await asyncio.gather(
-            loop.run_in_executor(
-                parts.mounts, parts.snapshotter.mount_now, container.id, container.layers
-            ),
+            loop.run_in_executor(parts.mounts, self._mount, container),
             parts.networks.setup(allocation),
-            loop.run_in_executor(parts.mounts, self._planner.make_sources, container),
             return_exceptions=True,
         )
-        rootfs, sandbox, _sources = results
+        rootfs, sandbox = results
         fds: dict[str, int] = {}
         if isinstance(rootfs, int):
             fds["rootfs"] = rootfs
@@ -156,6 +153,11 @@ class Starter:
         plan, joined = self._planner.plan(container, sandbox)
         fds.update(joined)
         return TaskOrder(container.task_id, "container", dict(plan), fds)
+
+    def _mount(self, container: Container) -> int:
+        """Make what binds need and mount the root; blocks."""
+        self._planner.make_sources(container)
+        return self._parts.snapshotter.mount_now(container.id, container.layers)
 
     def _commit(self, container: Container, task: Task) -> None:
         container.live.task = task
@@ -202,7 +204,6 @@ def _close_all(fds: dict[str, int]) -> None:
 async def undo_start(parts: Parts, container: Container) -> None:
     """Undo a start that did not come to a running process; all steps are idempotent."""
     await clean_up(parts, container)
-    parts.tasks.discard(container.task_id)
     container.state.starting = False
     with parts.store.transaction() as transaction:
         transaction.end(INTENT, container.id)

@@ -70,15 +70,16 @@ class Stopper:
             deadline = None if limit < 0 else time.time_ns() + limit * _SECOND
             with self._parts.store.transaction() as transaction:
                 transaction.begin(INTENT, container.id, run, deadline)
-                self._parts.catalogue.save(transaction, container)
-        self._send(container, number)
+                self._parts.catalogue.save(transaction, container, "kill", extra=_signal(number))
+            _send(container, number)
         await self.finish(container, run, None if limit < 0 else float(limit))
 
     async def finish(self, container: Container, run: int, seconds: float | None) -> None:
         """Wait for the end of a container that was told to end; kill it after some seconds."""
         if await self._ended(container, run, seconds):
             return
-        self._send(container, signals.SIGKILL)
+        if _send(container, signals.SIGKILL):
+            self._record_kill(container, signals.SIGKILL)
         await self._thaw(container)
         if not await self._ended(container, run, _AFTER_KILL):
             raise EngineError(
@@ -106,10 +107,10 @@ class Stopper:
                     f"cannot kill container: {ref}: container {container.id} is not running"
                 )
             run = container.run
-            if number in {signals.SIGKILL, stop_signal} and not container.manually_stopped:
+            if number in {signals.SIGKILL, stop_signal}:
                 container.manually_stopped = True
-                self._parts.catalogue.commit(container)
-        self._send(container, number)
+            self._parts.catalogue.commit(container, "kill", extra=_signal(number))
+            _send(container, number)
         if number == signals.SIGKILL:
             await self._thaw(container)
             await self._ended(container, run, _AFTER_KILL)
@@ -123,8 +124,9 @@ class Stopper:
                 return
             run = container.run
             container.manually_stopped = True
-            self._parts.catalogue.commit(container)
-        self._send(container, signals.SIGKILL)
+            kill = _signal(signals.SIGKILL)
+            self._parts.catalogue.commit(container, "kill", extra=kill)
+            _send(container, signals.SIGKILL)
         await self._thaw(container)
         if not await self._ended(container, run, _AFTER_KILL):
             raise EngineError(
@@ -175,15 +177,9 @@ class Stopper:
         notify(container.live.exit_waiters, container)
         return True
 
-    def _send(self, container: Container, number: int) -> None:
-        task = container.live.task
-        if task is None:
-            return
-        if not task.signal(number):
-            return  # it has just ended by itself
-        extra = {"signal": str(int(number))}
+    def _record_kill(self, container: Container, number: int) -> None:
         with self._parts.store.transaction() as transaction:
-            self._parts.catalogue.record(transaction, container, "kill", extra)
+            self._parts.catalogue.record(transaction, container, "kill", _signal(number))
 
     async def _ended(self, container: Container, run: int, seconds: float | None) -> bool:
         if container.run != run:
@@ -205,6 +201,16 @@ class Stopper:
             await loop.run_in_executor(self._parts.mounts, work)  # type: ignore[arg-type]
         except OSError as error:
             raise EngineError(f"cannot change the freezer: {error}") from error
+
+
+def _send(container: Container, number: int) -> bool:
+    """Send a signal; False when the process has just ended by itself."""
+    task = container.live.task
+    return task is not None and task.signal(number)
+
+
+def _signal(number: int) -> dict[str, str]:
+    return {"signal": str(int(number))}
 
 
 def _timeout(container: Container, asked: int | None) -> int:
