@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes"})
 RESET = "\x1b[0m"
 BOLD, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN = "1", "31", "32", "33", "34", "35", "36"
+DURATION_UNITS = (
+    (48, "hours", 1),
+    (336, "days", 24),
+    (1440, "weeks", 168),
+    (17520, "months", 720),
+)
 LOG_COLOURS = tuple(
     f"{colour}{weight}" for weight in ("", ";1") for colour in (CYAN, YELLOW, GREEN, MAGENTA, BLUE)
 )
@@ -77,12 +83,13 @@ class Console:
         return self.ansi == "auto" and stream.isatty()
 
     @property
-    def width(self) -> int:
-        """Columns of the terminal, or 80."""
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal, or 80 and 24."""
         try:
-            return os.get_terminal_size(self.status.fileno()).columns or 80
+            size = os.get_terminal_size(self.status.fileno())
         except (OSError, ValueError):
-            return 80
+            return 80, 24
+        return size.columns or 80, size.lines or 24
 
     def print(self, text: str = "") -> None:
         """Write a line of the report."""
@@ -224,20 +231,14 @@ def human_size(size: float, digits: int = 4) -> str:
 def human_duration(seconds: float) -> str:
     """A time span in words, as Docker writes it: ``About a minute``, ``3 weeks``."""
     whole = int(seconds)
-    minutes, hours = whole // 60, round(seconds / 3600)
-    if whole < 1:
-        return "Less than a second"
-    if whole == 1:
-        return "1 second"
     if whole < 60:
-        return f"{whole} seconds"
-    if minutes == 1:
-        return "About a minute"
+        return {0: "Less than a second", 1: "1 second"}.get(whole, f"{whole} seconds")
+    minutes, hours = whole // 60, round(seconds / 3600)
     if minutes < 46:
-        return f"{minutes} minutes"
-    if hours == 1:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    if hours <= 1:
         return "About an hour"
-    for limit, unit, size in ((48, "hours", 1), (336, "days", 24), (1440, "weeks", 168)):
+    for limit, unit, size in DURATION_UNITS:
         if hours < limit:
             return f"{hours // size} {unit}"
-    return f"{hours // 720} months" if hours < 17520 else f"{hours // 8760} years"
+    return f"{hours // 8760} years"

@@ -172,13 +172,24 @@ class TtyProgress:
         head = f"[+] {self._title} {done}/{len(self._rows)}"
         if done == len(self._rows):
             head = self._console.paint(head, BLUE)
-        width = self._console.width
+        width, height = self._console.size
         label = max((len(_label(row.event)) for row in self._rows.values()), default=0)
-        lines = [head] + [self._line(row, label, width) for row in self._rows.values()]
-        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        rows = self._fitting(height - 2)
+        lines = [head] + [self._line(row, label, width) for row in rows]
+        up = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn > len(lines) else ""
+        up = up or (f"\x1b[{self._drawn}A" if self._drawn else "")
         body = "".join(f"\r\x1b[2K{line}\n" for line in lines)
         self._console.draw(f"\x1b[?25l{up}{body}\x1b[?25h")
         self._drawn = len(lines)
+
+    def _fitting(self, most: int) -> list[_Row]:
+        """The rows that the screen has room for: what goes on or failed before what is done."""
+        rows = list(self._rows.values())
+        if len(rows) <= most:
+            return rows
+        done = [row for row in rows if row.event.state == DONE]
+        hidden = {id(row) for row in done[: len(rows) - most]}
+        return [row for row in rows if id(row) not in hidden][-most:]
 
     def _line(self, row: _Row, label: int, width: int) -> str:
         now = time.monotonic()

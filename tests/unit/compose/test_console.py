@@ -31,7 +31,7 @@ class Screen(io.StringIO):
 
 def console(*, terminal: bool = False, env: dict[str, str] | None = None, **modes: str) -> Console:
     stream = Screen if terminal else io.StringIO
-    return Console(env=env or {}, out=stream(), err=stream(), **modes)  # type: ignore[arg-type]
+    return Console(env=env or {}, out=stream(), err=stream(), **modes)
 
 
 def written(one: Console) -> tuple[str, str]:
@@ -189,7 +189,23 @@ def test_rows_fit_into_the_width_of_the_terminal() -> None:
     progress.report(Event(id="Container a", status="x" * 500, state=ERROR))
     progress.stop()
     lines = written(one)[1].replace("\r\x1b[2K", "\n").splitlines()
-    assert max(len(line.replace("\x1b[?25h", "")) for line in lines) <= one.width
+    assert max(len(line.replace("\x1b[?25h", "")) for line in lines) <= one.size[0]
+
+
+def test_more_rows_than_the_screen_has_are_not_all_drawn() -> None:
+    one = console(terminal=True)
+    progress = TtyProgress(one)
+    progress.start("Running")
+    for number in range(40):
+        state = WORKING if number == 3 else DONE
+        progress.report(Event(id=f"Container {number}", status="x", state=state))
+    progress.stop()
+    last = written(one)[1].rpartition("[+] Running")[2]
+    assert last.startswith(" 39/40")
+    assert last.count("\n") <= one.size[1]
+    assert "Container 3 " in last
+    assert "Container 39" in last
+    assert "Container 0" not in last
 
 
 @pytest.mark.parametrize(

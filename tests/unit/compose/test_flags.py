@@ -85,13 +85,17 @@ def test_the_flags_that_a_command_has_are_known() -> None:
         (["-t"], "flag needs an argument: 't' in -t"),
         (
             ["-t", "x"],
-            'invalid argument "x" for "-t, --timeout" flag:'
-            ' strconv.ParseInt: parsing "x": invalid syntax',
+            (
+                'invalid argument "x" for "-t, --timeout" flag:'
+                ' strconv.ParseInt: parsing "x": invalid syntax'
+            ),
         ),
         (
             ["--all=maybe"],
-            'invalid argument "maybe" for "-a, --all" flag:'
-            ' strconv.ParseBool: parsing "maybe": invalid syntax',
+            (
+                'invalid argument "maybe" for "-a, --all" flag:'
+                ' strconv.ParseBool: parsing "maybe": invalid syntax'
+            ),
         ),
     ],
 )
