@@ -116,7 +116,6 @@ def _indexers() -> Rules[Indexer]:
         " services.*.environment services.*.labels services.*.links"
         " services.*.networks.*.aliases services.*.networks.*.link_local_ips"
         " services.*.profiles services.*.sysctls services.*.tmpfs networks.*.labels"
-        " volumes.*.labels"
     )
     table: dict[str, Indexer] = {
         **dict.fromkeys(by_name.split(), _by_name),

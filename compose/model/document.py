@@ -23,17 +23,10 @@ if TYPE_CHECKING:
 
 _SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
 _NAMELESS = ((Service, "name"),)
-_ALWAYS_IN_JSON = {
-    (Service, "command"),
-    (Service, "entrypoint"),
-    (Hook, "command"),
-    (DiscreteResource, "kind"),
-    (DiscreteResource, "value"),
-    (DeviceWeight, "path"),
-    (DeviceWeight, "weight"),
-    (DeviceRate, "path"),
-    (DeviceRate, "rate"),
-}
+_ALWAYS_IN_JSON = {(Service, "command"), (Service, "entrypoint"), (Hook, "command")}
+_COMPLETE = (DeviceWeight, DeviceRate, DiscreteResource)
+"""Records that are written with all fields."""
+
 _UNTAGGED = (DeviceWeight, DeviceRate)
 """Records whose JSON keys begin with a capital, as the fields of the reference do."""
 
@@ -93,7 +86,7 @@ class _Writer:
         """Tell whether a field is written."""
         if isinstance(value, FileObject) and name == "content":
             return bool(value.content) and not value.environment
-        if isinstance(value, Dependency) and name in ("condition", "required"):
+        if isinstance(value, (Dependency, *_COMPLETE)) and name != "restart":
             return True
         if not is_default(value, name):
             return getattr(value, name) not in ((), {}, "") or name in ("command", "entrypoint")
