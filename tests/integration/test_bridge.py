@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,3 +141,31 @@ async def test_a_failed_setup_leaves_nothing(lab: Lab, monkeypatch: pytest.Monke
         await lab.start("one", "app")
     assert lab.store.items("sandbox") == []
     assert lab.store.items("endpoint") == []
+
+
+async def test_an_address_is_free_while_the_old_namespace_still_ends(lab: Lab) -> None:
+    """A connection waiting for its end may hold a dead container's namespace for minutes."""
+    config = {"Config": [{"Subnet": "10.201.9.0/24"}]}
+    await lab.controller.create({"Name": "fixed", "IPAM": config})
+    settings = {"fixed": {"IPAMConfig": {"IPv4Address": "10.201.9.9"}}}
+    old = await lab.start("old", "fixed", endpoints=settings)
+    client = await lab.start("client", "fixed")
+    held = os.dup(old.netns)
+    with EchoServer(old.netns, 80):
+        assert client.within(lambda: ask("10.201.9.9", 80)) == lab.address(client, "fixed")
+    with EchoServer(held, 81):
+        await lab.stop("old")
+        new = await lab.start("new", "fixed", endpoints=settings)
+        with EchoServer(new.netns, 80):
+            for box in (client, lab.host):
+                within(box.netns, lambda: ask("10.201.9.9", 80))
+        assert client.within(lambda: is_refused("10.201.9.9", 81))
+    os.close(held)
+
+
+def is_refused(address: str, port: int) -> bool:
+    try:
+        ask(address, port)
+    except ConnectionRefusedError:
+        return True
+    return False
