@@ -168,8 +168,9 @@ def test_a_missing_network_is_named(desk: Desk) -> None:
             "app",
             {"IPAMConfig": {"IPv4Address": "10.201.1.9"}},
             (
-                "invalid config for network app: invalid endpoint settings:\nuser specified IP address"
-                " is supported only when connecting to networks with user configured subnets"
+                "invalid config for network app: invalid endpoint settings:\nuser specified IP"
+                " address is supported only when connecting to networks with user configured"
+                " subnets"
             ),
         ),
         (
