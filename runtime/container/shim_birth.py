@@ -16,6 +16,7 @@ import _socket
 import marshal
 import os
 
+from runtime.container.messages import PROTOCOL
 from runtime.container.shim_loop import READABLE
 from runtime.linux import process
 
@@ -100,14 +101,21 @@ class Birth:
         """True when init has said its last word."""
         return self._sync < 0
 
-    def begin(self, plan_fd: int, fds: dict[str, int], spawn: Spawn) -> None:
-        """Start the helper, and listen to it and to init."""
+    def begin(self, run: int, plan: int, fds: dict[str, int], spawn: Spawn) -> None:
+        """Start the helper, and listen to it and to init.
+
+        Args:
+            run: the task's directory.
+            plan: the plan file.
+            fds: what init needs.
+            spawn: makes init.
+        """
         kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, kind)
         self._helper = os.fork()
         if self._helper == 0:
             ours.close()
-            _help(plan_fd, fds, theirs, spawn)
+            _help((run, plan), fds, theirs, spawn)
         theirs.close()
         self._sync = ours.detach()
         self._loop.watch(self._sync, READABLE, self._on_sync)
@@ -170,11 +178,13 @@ class Birth:
         self.on_failed(step, errno, text)
 
 
-def _help(plan_fd: int, fds: dict[str, int], sync: _socket.socket, spawn: Spawn) -> None:
-    """Be the helper: make init, report, end."""
+def _help(files: tuple[int, int], fds: dict[str, int], sync: _socket.socket, spawn: Spawn) -> None:
+    """Be the helper: make init, write what belongs into the task's directory, report, end."""
+    run, plan = files
     try:
         try:
-            pid, pidfd = spawn(read_plan(plan_fd), fds, sync.fileno(), sibling=True)
+            pid, pidfd = spawn(read_plan(plan), fds, sync.fileno(), sibling=True)
+            _introduce_shim(run, fds)
             process.send_message(sync, b"init %d" % pid, [pidfd])
         except OSError as error:
             _tell(sync, getattr(error, "step", "spawn"), error.errno or 0, str(error))
@@ -182,6 +192,18 @@ def _help(plan_fd: int, fds: dict[str, int], sync: _socket.socket, spawn: Spawn)
             _tell(sync, "spawn", 0, repr(error))
     finally:
         os._exit(0)
+
+
+def _introduce_shim(run: int, fds: dict[str, int]) -> None:
+    """Write who the shim is, for people; and where the task's network namespace is, for nsenter."""
+    shim = os.getppid()
+    if "netns" in fds:
+        os.symlink(f"/proc/{shim}/fd/{fds['netns']}", "netns", dir_fd=run)
+    text = f"protocol {PROTOCOL}\npid {shim}\nstart {process.start_time(shim)}\n"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    fd = os.open("shim", flags, 0o600, dir_fd=run)
+    os.write(fd, text.encode())
+    os.close(fd)
 
 
 def _tell(sync: _socket.socket, step: str, errno: int, text: str) -> None:

@@ -85,11 +85,10 @@ class ShimTask:
         self._cgroup_path = str(brief["cgroup"])
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
         theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
-        self._birth.begin(fds["plan"], {**given, **theirs}, spawn)
+        self._birth.begin(self._run, fds["plan"], {**given, **theirs}, spawn)
         process.close_all([*theirs.values(), fds["plan"]])
         process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
-        self._introduce()
-        self._keep_store(fds)
+        self.store = {n.removeprefix(_STORE): fd for n, fd in given.items() if _is_kept(n)}
         self._open_streams(brief, fds.get("dir", -1))
         if ours:
             self.streams.add_pipes(*ours)
@@ -97,19 +96,6 @@ class ShimTask:
             process.become_subreaper()
             children = process.child_signals()
             self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
-
-    def _introduce(self) -> None:
-        """Write who we are, for people and for an engine that has lost us."""
-        text = f"protocol {PROTOCOL}\npid {os.getpid()}\nstart {process.start_time(os.getpid())}\n"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        fd = os.open("shim", flags, 0o600, dir_fd=self._run)
-        os.write(fd, text.encode())
-        os.close(fd)
-
-    def _keep_store(self, fds: dict[str, int]) -> None:
-        self.store = {n.removeprefix(_STORE): fd for n, fd in fds.items() if _is_kept(n)}
-        if "netns" in fds:
-            os.symlink(f"/proc/{os.getpid()}/fd/{fds['netns']}", "netns", dir_fd=self._run)
 
     def _open_streams(self, brief: dict[str, object], directory: int) -> None:
         options = brief["log"]
