@@ -56,8 +56,8 @@ def test_guestbook_is_signed_and_survives_its_engine(shoal: ShoalProgram, tmp_pa
     urllib.request.urlopen(f"http://127.0.0.1:{port}/", form, timeout=30).read()
     eventually(lambda: "1 entries, 3 words" in page(port), lambda: page(port))
     os.kill(shoal.engine_pid(), signal.SIGKILL)
-    assert "three words here" in page(port)
     listed = shoal("ps", cwd=where).stdout
+    assert "three words here" in page(port)
     assert listed.count("Up ") == 3
     assert "(healthy)" in listed
     shoal("down", cwd=where)
