@@ -63,7 +63,14 @@ GLOBAL_FLAGS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
     gc.disable()  # a command lives for a moment: collecting cycles costs 8 ms and frees nothing
-    words = sys.argv[1:] if argv is None else argv
+    try:
+        return _guarded(sys.argv[1:] if argv is None else argv)
+    finally:
+        gc.enable()
+
+
+def _guarded(words: Sequence[str]) -> int:
+    """Run the program; errors become text and exit codes here and nowhere else."""
     env = dict(os.environ)
     console = Console(env=env)
     try:

@@ -74,17 +74,27 @@ class BlockingConnection:
 async def connect_blocking(address: Address) -> Connection:
     """Open a blocking connection."""
     try:
-        if address.path:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(address.path)
-            return BlockingConnection(sock)
-        sock = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
-        sock.settimeout(None)
-        if address.tls is not None:
-            sock = tls_context(address.tls).wrap_socket(sock, server_hostname=address.host)
-        return BlockingConnection(sock)
+        return BlockingConnection(_open(address))
     except OSError as error:
         raise unreachable(address, error) from error
+
+
+def _open(address: Address) -> socket.socket:
+    if address.path:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    else:
+        sock = socket.create_connection((address.host, address.port), CONNECT_SECONDS)
+    try:
+        if address.path:
+            sock.connect(address.path)
+        else:
+            sock.settimeout(None)
+        if address.tls is not None:
+            return tls_context(address.tls).wrap_socket(sock, server_hostname=address.host)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def unreachable(address: Address, error: OSError) -> EngineUnavailable:
