@@ -69,14 +69,22 @@ def attach(
 
 def _set_sysctls(endpoint: Endpoint) -> None:
     name = endpoint.interface
-    if endpoint.address6:
-        write_sysctl(f"net/ipv6/conf/{name}/ndisc_notify", "1")
-    else:
+    if not endpoint.address6:
         write_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", "1")
-    # Neighbours that knew an earlier holder of the address learn the new one at link up.
-    write_sysctl(f"net/ipv4/conf/{name}/arp_notify", "1")
+    if asks_for_address(endpoint.settings):
+        # Such an address may have had another holder a moment ago: neighbours are told at link up.
+        # Others are fresh, and the broadcast would reach every container of the network.
+        write_sysctl(f"net/ipv4/conf/{name}/arp_notify", "1")
+        if endpoint.address6:
+            write_sysctl(f"net/ipv6/conf/{name}/ndisc_notify", "1")
     for path, value in endpoint_sysctls(endpoint.settings, name):
         write_sysctl(path, value)
+
+
+def asks_for_address(settings: Mapping[str, object]) -> bool:
+    """Tell whether the user chose the endpoint's address."""
+    chosen = settings.get("IPAMConfig")
+    return isinstance(chosen, dict) and any(chosen.values())
 
 
 def endpoint_sysctls(settings: Mapping[str, object], name: str) -> list[tuple[str, str]]:

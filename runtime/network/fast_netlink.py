@@ -41,6 +41,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 1, 3, 4, 10
 IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 18, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA, _VETH_INFO_PEER = 1, 2, 4, 5, 1
 _BR_FORWARD_DELAY, _BRPORT_STATE, _BRPORT_HAIRPIN, _BRPORT_ISOLATED = 1, 1, 4, 33
+_IFLA_AF_SPEC, _INET6_ADDR_GEN_MODE = 26, 8
 _NESTED = 0x8000
 IFF_UP, IFF_LOOPBACK = 0x1, 0x8
 
@@ -185,10 +186,15 @@ def veth_add(veth: Veth) -> Request:
 
 
 def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Request:
-    """Set a bridge port's flags; the port is named, its index need not be known."""
+    """Set a bridge port's flags, and let it have no IPv6 address of its own.
+
+    The port is named, its index need not be known. It only passes frames on: a link-local address
+    would cost it duplicate detection and router solicitations.
+    """
     payload = (
         _ifinfo()
         + text(IFLA_IFNAME, name)
+        + nest(_IFLA_AF_SPEC, nest(socket.AF_INET6, attribute(_INET6_ADDR_GEN_MODE, b"\1")))
         + nest(
             IFLA_LINKINFO,
             text(_INFO_SLAVE_KIND, "bridge"),
