@@ -37,29 +37,36 @@ def remove_stale(path: str) -> None:
 
 
 def compress(path: str, inode: int) -> bool:
-    """Write the compressed copy of a log's rotated file; False when the file is gone."""
-    for rotated, number in rotated_files(path):
-        if number == inode:
-            return _compress(rotated, f"{path}.{inode}.tmp", inode)
-    return False
-
-
-def _compress(source: str, target: str, inode: int) -> bool:
+    """Write the compressed copy of a log's rotated file; False when there is none."""
+    source = _open_rotated(path, inode)
+    if source < 0:
+        return False
+    target = f"{path}.{inode}.tmp"
     try:
-        with open(source, "rb") as plain:
-            if os.fstat(plain.fileno()).st_ino != inode:
-                return False
+        with os.fdopen(source, "rb") as plain:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
             with (
                 os.fdopen(descriptor, "wb") as file,
                 gzip.GzipFile("", "wb", _LEVEL, file) as packed,
             ):
                 shutil.copyfileobj(plain, packed, 262144)
-    except FileNotFoundError:
-        return False
     except OSError:
         # No room for the copy: the plain file stays.
         with contextlib.suppress(OSError):
             os.unlink(target)
         return False
     return True
+
+
+def _open_rotated(path: str, inode: int) -> int:
+    """Return a descriptor of the rotated file with an inode, -1 when it is gone.
+
+    The shim may shift the names at any moment: then the look-up starts again.
+    """
+    while found := [name for name, number in rotated_files(path) if number == inode]:
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(found[0], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            if os.fstat(descriptor).st_ino == inode:
+                return descriptor
+            os.close(descriptor)
+    return -1

@@ -105,16 +105,23 @@ class FileChain:
         del self.files[index + 1 :]
         self.files[index].limit = min(self.files[index].limit, size)
 
-    def entries(self, tail: int | None = None) -> Iterator[list[LogEntry]]:
-        """Yield all entries, or the last `tail` ones, block by block."""
+    def entries(self, tail: int | None = None, *, final: bool = True) -> Iterator[list[LogEntry]]:
+        """Yield entries block by block.
+
+        Args:
+            tail: only so many of the last entries.
+            final: nobody reads on: what has begun and not ended is an entry as well.
+        """
         if tail is not None and self.driver != "json-file":
-            yield self._decoded_tail(tail)
+            yield self._decoded_tail(tail, final=final)
             return
         index, start = (0, 0) if tail is None else self._tail_start(tail)
         for file in self.files[index:]:
             for block in file.blocks(start):
                 yield self.decoder.feed(block)
             start = 0
+        if final:
+            yield self.decoder.finish()
 
     def _tail_start(self, tail: int) -> tuple[int, int]:
         """Return (index of the file, offset) where the last lines begin."""
@@ -125,13 +132,13 @@ class FileChain:
                 return index, start
         return 0, 0
 
-    def _decoded_tail(self, tail: int) -> list[LogEntry]:
+    def _decoded_tail(self, tail: int, *, final: bool) -> list[LogEntry]:
         """Decode file after file, the newest first, until there are enough entries."""
         entries: list[LogEntry] = []
         decode = self.decoder
         for file in reversed(self.files):
             older = [entry for block in file.blocks() for entry in decode.feed(block)]
-            if decode is not self.decoder:
+            if final or decode is not self.decoder:
                 older += decode.finish()
             entries = older + entries
             if len(entries) >= tail:

@@ -103,29 +103,28 @@ class LogReader:
             stack.callback(chain.close)
             if query.position is not None:
                 chain.end_at(*query.position)
-            async for batch in self._written(chain, query):
+            async for batch in _written(chain, query, final=not following):
                 yield batch
-            if not following or ended is None:
-                if last := query.select(chain.decoder.finish()):
-                    yield last
-            else:
+            if following and ended is not None:
                 follower = _Follower(self._path, self._driver, chain)
                 stack.callback(follower.close)
                 async for batch in follower.run(query, changed, ended):
                     yield batch
 
-    @staticmethod
-    async def _written(chain: FileChain, query: LogQuery) -> AsyncGenerator[list[LogEntry], None]:
-        """Yield what is in the files already; reading and decoding happen in a thread."""
 
-        def advance() -> list[LogEntry] | None:
-            batch = next(source, None)
-            return None if batch is None else query.select(batch)
+async def _written(
+    chain: FileChain, query: LogQuery, *, final: bool
+) -> AsyncGenerator[list[LogEntry], None]:
+    """Yield what is in the files already; reading and decoding happen in a thread."""
 
-        source: Iterator[list[LogEntry]] = chain.entries(query.tail)
-        while (batch := await asyncio.to_thread(advance)) is not None:
-            if batch:
-                yield batch
+    def advance() -> list[LogEntry] | None:
+        batch = next(source, None)
+        return None if batch is None else query.select(batch)
+
+    source: Iterator[list[LogEntry]] = chain.entries(query.tail, final=final)
+    while (batch := await asyncio.to_thread(advance)) is not None:
+        if batch:
+            yield batch
 
 
 class _Follower:

@@ -450,7 +450,9 @@ async def test_the_local_driver_keeps_lines_streams_and_times(
         == b"".join(b"line-%d\n" % number for number in range(3000)) + b"end"
     )
     assert [entry.text async for entry in reader.read(LogQuery(stdout=False))] == [b"oops\n"]
-    tail = [entry.text async for entry in reader.read(LogQuery(tail=3))]
-    assert set(tail) == {b"line-2999\n", b"oops\n", b"end"}
+    assert len([entry async for entry in reader.read(LogQuery())]) == 3002
+    tail = [entry.text async for entry in reader.read(LogQuery(tail=700))]
+    assert len(tail) == 700
+    assert {b"line-2302\n", b"oops\n", b"end"} < set(tail)  # streams are not ordered
     times = [entry.time_ns for entry in entries]
     assert times == sorted(times)
