@@ -61,14 +61,17 @@ def ensure_bridge(route: netlink.RouteSocket, network: Network) -> int:
         present: set[str] = set()
     else:
         present = route.addresses(index)
-    wanted = [
-        (subnet.gateway, subnet.prefix)
-        for subnet in network.subnets
-        if subnet.gateway and f"{subnet.gateway}/{subnet.prefix}" not in present
-    ]
-    requests = [netlink.address_add(index, address, prefix) for address, prefix in wanted]
+    wanted = {f"{subnet.gateway}/{subnet.prefix}" for subnet in network.subnets if subnet.gateway}
+    stale = {address for address in present - wanted if not address.startswith("fe80:")}
+    requests = [netlink.address_delete(index, *_split(address)) for address in sorted(stale)]
+    requests += [netlink.address_add(index, *_split(a)) for a in sorted(wanted - present)]
     route.execute([*requests, netlink.link_up(name)])
     return index
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, prefix = address.partition("/")
+    return host, int(prefix)
 
 
 def _configure(network: Network) -> None:

@@ -265,6 +265,14 @@ def address_add(index: int, address: str, prefix: int) -> Request:
     return Request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, header + payload, what)
 
 
+def address_delete(index: int, address: str, prefix: int) -> Request:
+    """Take an address from an interface."""
+    family, packed = pack_address(address)
+    payload = _IFADDR.pack(family, prefix, 0, 0, index) + attribute(_IFA_LOCAL, packed)
+    gone = (errno_names.EADDRNOTAVAIL,)
+    return Request(RTM_DELADDR, 0, payload, f"delete address {address}/{prefix}", gone)
+
+
 def default_route(index: int, gateway: str, *, delete: bool = False) -> Request:
     """Set, or take away, the default route of the gateway's address family."""
     family, packed = pack_address(gateway)

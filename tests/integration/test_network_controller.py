@@ -373,3 +373,13 @@ async def test_a_template_network_gives_its_options(lab: Lab) -> None:
     assert lab.controller.inspect("app")["Options"] == options
     with pytest.raises(Forbidden, match="is in use"):
         await lab.controller.remove("template")
+
+
+async def test_a_bridge_of_an_earlier_database_gets_this_one_s_addresses(lab: Lab) -> None:
+    name = lab.config.default_bridge
+    index = netlink.index_of(name)
+    assert index is not None
+    with netlink.RouteSocket() as route:
+        route.execute([netlink.address_add(index, "10.201.77.1", 24)])
+    await lab.controller.rebuild()
+    assert addresses(name) == {"10.201.0.1/24"}
