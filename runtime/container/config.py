@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
 from runtime.container.limits import check_limits
+from runtime.container.log_options import check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.signals import parse_signal
 from runtime.errors import InvalidArgument
@@ -289,6 +290,7 @@ def _complete_host(host: JsonObject, facts: HostFacts) -> None:
         log["Type"] = "json-file"
         log["Config"] = {**facts.log_options, **string_map(log, "Config")}
     host["LogConfig"] = log
+    check_log_config(text(log, "Type"), string_map(log, "Config"))
     if host.get("MaskedPaths") is None:
         host["MaskedPaths"] = None if privileged else list(MASKED_PATHS)
     if host.get("ReadonlyPaths") is None:

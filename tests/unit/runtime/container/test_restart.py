@@ -1,0 +1,94 @@
+"""When an ended container starts again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runtime.container.restart import (
+    FIRST_WAIT_NS,
+    LONGEST_WAIT_NS,
+    STABLE_NS,
+    next_restart,
+    remaining,
+    wanted_at_boot,
+)
+from tests.support.records import make_container
+
+if TYPE_CHECKING:
+    from runtime.container.container import Container
+
+MILLISECOND = 1_000_000
+
+
+def _ended(policy: str, *, code: int = 1, limit: int = 0, lasted_ns: int = 0) -> Container:
+    container = make_container(
+        HostConfig={"RestartPolicy": {"Name": policy, "MaximumRetryCount": limit}}
+    )
+    container.state.start(1, 1_000)
+    container.state.end(code, 1_000 + lasted_ns, oom=False)
+    return container
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "restarts"),
+    [
+        ("no", 1, False),
+        ("always", 0, True),
+        ("always", 1, True),
+        ("unless-stopped", 0, True),
+        ("on-failure", 0, False),
+        ("on-failure", 1, True),
+    ],
+)
+def test_the_policy_and_the_code_decide(policy: str, code: int, *, restarts: bool) -> None:
+    assert (next_restart(_ended(policy, code=code), 0) is not None) == restarts
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
+def test_what_was_stopped_by_hand_stays_stopped(policy: str) -> None:
+    container = _ended(policy)
+    container.manually_stopped = True
+    assert next_restart(container, 0) is None
+
+
+def test_the_wait_doubles_up_to_a_minute_and_a_long_run_resets_it() -> None:
+    container = _ended("always")
+    waits = [next_restart(container, 0) for _ in range(12)]
+    assert waits[:3] == [FIRST_WAIT_NS, 2 * FIRST_WAIT_NS, 4 * FIRST_WAIT_NS]
+    assert waits[-1] == LONGEST_WAIT_NS
+    container.state.end(1, 1_000 + STABLE_NS, oom=False)
+    assert next_restart(container, 0) == FIRST_WAIT_NS
+
+
+def test_failures_are_counted_up_to_the_limit() -> None:
+    container = _ended("on-failure", limit=2)
+    assert [next_restart(container, 0) is None for _ in range(3)] == [False, False, True]
+    assert container.restart_count == 2
+
+
+def test_a_late_engine_waits_no_longer_than_the_back_off() -> None:
+    container = _ended("always")
+    due = next_restart(container, 10_000)
+    assert due is not None
+    container.restart_at_ns = due
+    assert remaining(container, due - 50 * MILLISECOND) == pytest.approx(0.05)
+    assert remaining(container, due + 1) == 0
+    assert remaining(container, 0) <= FIRST_WAIT_NS / 1e9
+
+
+@pytest.mark.parametrize(
+    ("policy", "by_hand", "starts"),
+    [
+        ("always", True, True),
+        ("unless-stopped", True, False),
+        ("unless-stopped", False, True),
+        ("on-failure", False, False),
+        ("no", False, False),
+    ],
+)
+def test_at_the_engines_start(policy: str, by_hand: bool, starts: bool) -> None:
+    container = _ended(policy)
+    container.manually_stopped = by_hand
+    assert wanted_at_boot(container) == starts
