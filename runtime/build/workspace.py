@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runtime.build.cache import CacheEntry
 from runtime.build.step import now
 from runtime.image import init_layer
-from runtime.linux import mounts, trees
+from runtime.linux import overlay, trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Workspace:
                 init_layer.make(init, lowers)
             lowers = [init, *lowers]
         upper, work = (os.path.join(self._directory, name) for name in ("diff", "work"))
-        self.fd = mounts.overlay(lowers, upper, work, _OPTIONS)
+        self.fd = overlay.mount(lowers, upper, work, _OPTIONS)
 
     def unmount(self) -> None:
         """Close the mount; must come before the layer is made."""

@@ -11,7 +11,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from runtime.linux import mounts, paths, trees
+from runtime.linux import overlay, paths, trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ def make(target: str, lowers: Sequence[str]) -> None:
     try:
         for name in ("diff", "work"):
             os.makedirs(os.path.join(work, name), mode=0o755)
-        root_fd = mounts.overlay(lowers, upper, os.path.join(work, "work"), _OPTIONS)
+        root_fd = overlay.mount(lowers, upper, os.path.join(work, "work"), _OPTIONS)
         try:
             _fill(root_fd)
         finally:

@@ -26,7 +26,7 @@ from runtime.image import init_layer
 from runtime.image.layer_changes import Change, layer_changes
 from runtime.image.layer_store import CommittedLayer, LayerStore
 from runtime.image.tree_tar import TreeRules, flatten, tree_pieces
-from runtime.linux import mounts, trees
+from runtime.linux import overlay, trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,8 +94,8 @@ class Snapshotter:
         lowers = self._lowers(chains)
         try:
             if readonly:
-                return mounts.overlay([upper, *lowers])
-            return mounts.overlay(lowers, upper, work)
+                return overlay.mount([upper, *lowers])
+            return overlay.mount(lowers, upper, work)
         except FileNotFoundError as error:
             raise NotFound(f"the writable directory of {container_id} is absent") from error
 
@@ -105,7 +105,7 @@ class Snapshotter:
 
     def view_now(self, chains: Sequence[str]) -> int:
         """Mount layers read-only, blocking."""
-        return mounts.overlay(self.layers.paths(chains) or [self.layers.empty])
+        return overlay.mount(self.layers.paths(chains) or [self.layers.empty])
 
     async def remove(self, container_id: str) -> None:
         """Remove the writable directory of a container and unpin its layers; absent is done.
@@ -137,7 +137,7 @@ class Snapshotter:
 
     def changes_now(self, container_id: str, chains: Sequence[str]) -> list[Change]:
         """Compare a container with its image, blocking."""
-        lower = mounts.overlay(self._lowers(chains))
+        lower = overlay.mount(self._lowers(chains))
         try:
             upper = self._open(self.upper_path(container_id))
             try:

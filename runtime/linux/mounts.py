@@ -14,7 +14,7 @@ from runtime.linux import paths, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 # word -> (bits to set, bits to clear) of struct mount_attr.
 ATTRIBUTES: dict[str, tuple[int, int]] = {
@@ -50,43 +50,6 @@ PROPAGATION: dict[str, tuple[int, bool]] = {
     "runbindable": (syscalls.MS_UNBINDABLE, True),
 }
 
-# An fsconfig string may have 255 characters; longer paths go through a descriptor.
-_LONGEST_VALUE = 255
-# Nothing but the upper directory may change what a layer shows, and one upper has one overlay.
-OVERLAY_OPTIONS = ("index=on", "metacopy=off", "redirect_dir=off")
-
-
-def overlay(
-    lowers: Sequence[str],
-    upper: str | None = None,
-    work: str | None = None,
-    options: Iterable[str] = OVERLAY_OPTIONS,
-) -> int:
-    """Return a detached overlay mount.
-
-    Args:
-        lowers: Read-only layers, the uppermost first.
-        upper: The writable layer; None makes the overlay read-only.
-        work: Overlayfs's own directory beside ``upper``.
-        options: Further ``key=value`` words or flags of the file system.
-
-    Raises:
-        OSError: EBUSY when ``upper`` is part of another overlay that still lives.
-    """
-    held: list[int] = []
-    try:
-        pairs = [("lowerdir+", _short(path, held)) for path in lowers]
-        if upper is not None and work is not None:
-            pairs += [("upperdir", _short(upper, held)), ("workdir", _short(work, held))]
-        elif len(lowers) == 1:
-            # One lower alone is refused by overlayfs; an empty one below it changes nothing.
-            return readonly_copy(lowers[0])
-        pairs += [_pair(word) for word in options if upper is not None or word != "index=on"]
-        return create("overlay", [("source", "overlay"), *pairs])
-    finally:
-        for fd in held:
-            os.close(fd)
-
 
 def readonly_copy(path: str) -> int:
     """Return a detached read-only bind of one directory."""
@@ -97,18 +60,6 @@ def readonly_copy(path: str) -> int:
         os.close(fd)
         raise
     return fd
-
-
-def _short(path: str, held: list[int]) -> str:
-    if len(os.fsencode(path)) <= _LONGEST_VALUE:
-        return path
-    held.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
-    return f"/proc/self/fd/{held[-1]}"
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, _, value = word.partition("=")
-    return key, value
 
 
 def create(fstype: str, pairs: Iterable[tuple[str, str]] = (), attributes: int = 0) -> int:

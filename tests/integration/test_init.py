@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.linux import cgroups, mounts
+from runtime.linux import cgroups, overlay
 from tests.support.containers import Box, make_box
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ def test_frozen_processes_stop_and_go_on(box: Box) -> None:
 def test_an_upper_directory_is_free_when_the_first_process_is_reaped(box: Box) -> None:
     for _ in range(3):
         assert box.run("sh", "-c", "sleep 100 & echo x > /file").code == 0
-        os.close(mounts.overlay([str(box.lower)], str(box.path / "upper"), str(box.path / "work")))
+        os.close(overlay.mount([str(box.lower)], str(box.path / "upper"), str(box.path / "work")))
 
 
 def test_a_namespace_to_join_must_come_as_a_descriptor(box: Box) -> None:

@@ -16,7 +16,7 @@ from runtime.container import config, init
 from runtime.container.failure import StartFailed
 from runtime.container.plan import compile_plan
 from runtime.container.spec import Host, SpecInput, build_spec, exec_process
-from runtime.linux import capabilities, cgroups, mounts, process, syscalls
+from runtime.linux import capabilities, cgroups, overlay, process, syscalls
 from tests.support.rootfs import extract_busybox
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Box:
         upper, work = self.path / "upper", self.path / "work"
         for directory in (upper, work):
             directory.mkdir(parents=True, exist_ok=True)
-        return mounts.overlay([str(self.lower)], str(upper), str(work))
+        return overlay.mount([str(self.lower)], str(upper), str(work))
 
     def plan(self, command: list[str], request: JsonObject) -> Plan:
         """Compile the plan of a container: fields of Config, with ``HostConfig`` among them."""
