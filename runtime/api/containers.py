@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runtime.api.call import JSON_HEADERS, Call, Route, answer, empty, encode
 from runtime.api.streams import ClientStream, documents, output, stream_type
 from runtime.api.times import unix_nanoseconds
+from runtime.api.websocket import WebSocketStream, is_websocket
 from runtime.container.listing import FILTERS as LIST_FILTERS
 from runtime.engine import AttachOptions, CommitOptions, ListOptions, LogOptions
 from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
@@ -159,27 +161,34 @@ async def unpause_container(call: Call) -> Response:
 
 async def attach_container(call: Call) -> None:
     """``POST /containers/{id}/attach``."""
-    options = AttachOptions(
+    client = ClientStream(call)
+    try:
+        await call.engine.containers.attach(call.name, _attach_options(call), client)
+    except EngineError as error:
+        if not client.accepted:
+            await client.refuse(error)
+
+
+async def attach_websocket(call: Call) -> Response | None:
+    """``GET /containers/{id}/attach/ws``: as attach, in messages without frames."""
+    await call.engine.containers.inspect(call.name)
+    if not is_websocket(call.request):
+        return Response(400, b"", b"not websocket protocol")
+    client = WebSocketStream(call.request)
+    options = replace(_attach_options(call), framed=False)
+    await call.engine.containers.attach(call.name, options, client)
+    await client.closed()
+    return None
+
+
+def _attach_options(call: Call) -> AttachOptions:
+    return AttachOptions(
         stdin=call.flag("stdin"),
         stdout=call.flag("stdout"),
         stderr=call.flag("stderr"),
         logs=call.flag("logs"),
         stream=call.flag("stream"),
         detach_keys=call.text("detachKeys") or None,
-    )
-    client = ClientStream(call)
-    try:
-        await call.engine.containers.attach(call.name, options, client)
-    except EngineError as error:
-        if not client.accepted:
-            await client.refuse(error)
-
-
-async def attach_websocket(call: Call) -> Response:
-    """``GET /containers/{id}/attach/ws``."""
-    await call.engine.containers.inspect(call.name)
-    raise NotImplementedByEngine(
-        "attach by WebSocket is not supported by Shoal: use POST /containers/{id}/attach"
     )
 
 

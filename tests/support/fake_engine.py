@@ -332,7 +332,7 @@ class FakeContainers:
         if options.detach_keys == "ctrl-xx":
             raise InvalidArgument(f"Invalid detach keys ({options.detach_keys}) provided")
         sock, leftover = await hijack.accept(tty=container.tty)
-        self.echo(sock, leftover, container.tty)
+        self.echo(sock, leftover, container.tty or not options.framed)
 
     def echo(self, sock: socket.socket, leftover: bytes, tty: bool) -> None:
         """Serve a raw stream in the background."""
