@@ -36,26 +36,32 @@ def remove_stale(path: str) -> None:
                 os.unlink(os.path.join(directory, entry))
 
 
-def compress(path: str, inode: int) -> bool:
-    """Write the compressed copy of a log's rotated file; False when there is none."""
+def compress(path: str, inode: int) -> int:
+    """Write the compressed copy of a log's rotated file.
+
+    Returns:
+        A descriptor of the plain file, -1 when there is no copy. As long as it is open, no other
+        file can get the inode by which the shim is told of the copy.
+    """
     source = _open_rotated(path, inode)
     if source < 0:
-        return False
+        return -1
     target = f"{path}.{inode}.tmp"
     try:
-        with os.fdopen(source, "rb") as plain:
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-            with (
-                os.fdopen(descriptor, "wb") as file,
-                gzip.GzipFile("", "wb", _LEVEL, file) as packed,
-            ):
-                shutil.copyfileobj(plain, packed, 262144)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        with (
+            os.fdopen(source, "rb", closefd=False) as plain,
+            os.fdopen(descriptor, "wb") as file,
+            gzip.GzipFile("", "wb", _LEVEL, file) as packed,
+        ):
+            shutil.copyfileobj(plain, packed, 262144)
     except OSError:
         # No room for the copy: the plain file stays.
+        os.close(source)
         with contextlib.suppress(OSError):
             os.unlink(target)
-        return False
-    return True
+        return -1
+    return source
 
 
 def _open_rotated(path: str, inode: int) -> int:

@@ -230,9 +230,14 @@ class TaskService:
 
 async def _compress(task: Task, path: str, inode: int) -> None:
     """Compress one rotated file and have the shim put it in place."""
-    if await asyncio.to_thread(compress, path, inode):
+    plain = await asyncio.to_thread(compress, path, inode)
+    if plain < 0:
+        return
+    try:
         with contextlib.suppress(EngineError):  # the task ended: the next run takes it up again
             await task.compressed(inode)
+    finally:
+        os.close(plain)
 
 
 async def _leave(task: Task) -> None:

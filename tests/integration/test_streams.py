@@ -342,6 +342,8 @@ async def test_rotated_files_are_compressed(service: TaskService, tmp_path: Path
     task = await start(service, "c.1", plan(script, log=log, stdin=True))
 
     wanted = [*(f"x-json.log.{number}.gz" for number in (3, 2, 1)), "x-json.log"]
+    newest = tmp_path / "x-json.log"
+    await eventually(lambda: newest.exists() and "line-2999" in newest.read_text())
     await eventually(lambda: [path.name for path in log_files(tmp_path)] == wanted)
     await task.close_stdin()
     await finish(task)
