@@ -11,10 +11,10 @@ import errno
 import os
 import threading
 from functools import cache
-from typing import TYPE_CHECKING
 
 from runtime.linux import mounts, syscalls
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
