@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ class Assembly:
             trash=Trash(config.data_root),
             fault=fault,
             apply_changes=apply_changes,
-            facts=HostFacts(host_layout().version == 2, config.default_log_options),
+            facts=_host_facts(config),
         )
         removal = ImageRemoval(images)
         runner = TaskStepRunner(self.parts)
@@ -144,6 +145,18 @@ class Assembly:
     def _after_commit(self, events: list[JsonObject]) -> None:
         self._bus.deliver(events)
         self._checkpoints.plan()
+
+
+def _host_facts(config: EngineConfig) -> HostFacts:
+    layout = host_layout()
+    weights = [
+        f"{layout.mounts.get('blkio', '')}/{name}" for name in ("blkio.weight", "blkio.bfq.weight")
+    ]
+    return HostFacts(
+        private_cgroups=layout.version == 2,
+        block_weight=layout.version == 2 or any(map(os.path.exists, weights)),
+        log_options=config.default_log_options,
+    )
 
 
 def _remove_empty(root: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.container import Container
 from runtime.container.document import text
-from runtime.errors import Conflict, InvalidArgument, NotFound
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound
 from runtime.image.image_store import ImageUser
 from runtime.names import new_id, random_name
 from runtime.store import NameTaken
@@ -179,7 +179,12 @@ class Catalogue:
         mode = text(container.host_config, key)
         if not mode.startswith("container:"):
             return None
-        return self.get(mode.removeprefix("container:"))
+        try:
+            return self.get(mode.removeprefix("container:"))
+        except NotFound as error:
+            if key != "NetworkMode":
+                raise
+            raise EngineError(f"joining network namespace of container: {error.message}") from error
 
 
 def name_conflict(name: str, holder: str) -> Conflict:

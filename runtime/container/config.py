@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
-from runtime.container.limits import check_limits
+from runtime.container.limits import check_limits, discard_unsupported
 from runtime.container.log_options import check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.signals import parse_signal
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _MILLISECOND = 1_000_000
-_HOSTNAME = re.compile(r"[a-zA-Z0-9_]([-a-zA-Z0-9_.]*[a-zA-Z0-9_])?\Z")
+_HOSTNAME = re.compile(r"[^\s/\x00-\x1f\x7f]*\Z")
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}\Z")
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?\Z", re.IGNORECASE)
 _RESTART_POLICIES = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
 
@@ -70,9 +71,11 @@ class HostFacts:
     Attributes:
         private_cgroups: the cgroup namespace is private by default (cgroup v2).
         log_options: the engine's default options of the json-file driver.
+        block_weight: the host can weigh block I/O.
     """
 
     private_cgroups: bool
+    block_weight: bool = True
     log_options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,7 +101,7 @@ def read_request(body: JsonObject) -> Request:
 
 def _check_config(config: Mapping[str, object]) -> None:
     hostname = text(config, "Hostname")
-    if hostname and (len(hostname) > 63 or not _HOSTNAME.match(hostname)):
+    if len(hostname) > 64 or not _HOSTNAME.match(hostname):
         raise InvalidArgument(f"invalid hostname format: {hostname}")
     for entry in texts(config, "Env"):
         if not entry.partition("=")[0]:
@@ -108,6 +111,9 @@ def _check_config(config: Mapping[str, object]) -> None:
         raise InvalidArgument(
             f"the working directory '{workdir}' is invalid, it needs to be an absolute path"
         )
+    address = text(config, "MacAddress")
+    if address and not _MAC.match(address):
+        raise InvalidArgument(f"invalid config for network bridge: invalid MAC address {address}")
     signal = text(config, "StopSignal")
     if signal:
         parse_signal(signal)
@@ -120,9 +126,6 @@ def _check_health(health: Mapping[str, object]) -> None:
             raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
     if number(health, "Retries") < 0:
         raise InvalidArgument("Retries in Healthcheck cannot be negative")
-    test = texts(health, "Test")
-    if test and test[0] not in {"NONE", "CMD", "CMD-SHELL"}:
-        raise InvalidArgument(f"Unknown healthcheck type '{test[0]}' (expected 'CMD')")
 
 
 def _check_modes(host: Mapping[str, object]) -> None:
@@ -133,7 +136,8 @@ def _check_modes(host: Mapping[str, object]) -> None:
         raise InvalidArgument("SHM size can not be less than 0")
     _check_namespaces(host)
     if text(host, "Isolation") not in {"", "default"}:
-        raise InvalidArgument(f"invalid isolation '{text(host, 'Isolation')}' on linux")
+        isolation = text(host, "Isolation")
+        raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
     if text(host, "Runtime") not in {"", RUNTIME, "runc", "io.containerd.runc.v2"}:
         raise InvalidArgument(f"unknown or invalid runtime name: {text(host, 'Runtime')}")
     if section(host, "StorageOpt"):
@@ -153,7 +157,6 @@ def _check_namespaces(host: Mapping[str, object]) -> None:
         ("IpcMode", {"", "none", "private", "shareable", "host"}, "invalid IPC mode: "),
         ("PidMode", {"", "host"}, "invalid PID mode: "),
         ("UTSMode", {"", "host"}, "invalid UTS mode: "),
-        ("UsernsMode", {"", "host"}, "invalid user namespace mode: "),
         ("CgroupnsMode", {"", "private", "host"}, "invalid cgroup namespace mode: "),
     ):
         mode = text(host, key)
@@ -268,6 +271,9 @@ def complete(request: Request, container_id: str, image: JsonObject, facts: Host
     if not text(config, "Hostname"):
         on_host = text(host, "NetworkMode") == "host"
         config["Hostname"] = os.uname().nodename if on_host else container_id[:12]
+    request.warnings += discard_unsupported(
+        host, unified=facts.private_cgroups, block_weight=facts.block_weight
+    )
     _complete_host(host, facts)
 
 

@@ -19,6 +19,7 @@ from runtime.container.create_request import ENDPOINT
 from runtime.container.document import section, text, texts
 from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
 from runtime.container.network_request import request_of
+from runtime.container.security_checks import check_security
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.names import new_id
 
@@ -53,6 +54,8 @@ class Creator:
         image = self._image(request, platform)
         identifier = new_id()
         complete(request, identifier, image.config, self._parts.facts)
+        check_security(request.host_config)
+        self._check_lenders(request)
         self._complete_mounts(request)
         _complete_endpoints(request)
         own_name = self._parts.catalogue.reserve_name(name, identifier)
@@ -85,6 +88,27 @@ class Creator:
                 f"({host}) and no specific platform was requested"
             )
         return image
+
+    def _check_lenders(self, request: Request) -> None:
+        """Refuse to borrow from containers that do not exist."""
+        catalogue = self._parts.catalogue
+        try:
+            for key in ("IpcMode", "PidMode"):
+                mode = text(request.host_config, key)
+                if mode.startswith("container:"):
+                    catalogue.get(mode.removeprefix("container:"))
+            for entry in texts(request.host_config, "VolumesFrom"):
+                catalogue.get(parse_volumes_from(entry)[0])
+        except NotFound as error:
+            raise InvalidArgument(error.message) from error
+        for link in texts(request.host_config, "Links"):
+            name = link.partition(":")[0]
+            try:
+                catalogue.get(name)
+            except NotFound as error:
+                raise InvalidArgument(
+                    f"could not get container for {name}: {error.message}"
+                ) from error
 
     def _complete_mounts(self, request: Request) -> None:
         """Take over mounts of ``VolumesFrom``, add the ``Volumes``, name the anonymous ones."""

@@ -45,7 +45,7 @@ class Check:
         """Return the check of a container, None when it has none."""
         health = section(container.config, "Healthcheck")
         test = texts(health, "Test")
-        if len(test) < 2 or test[0] == "NONE":
+        if len(test) < 2 or test[0] not in {"CMD", "CMD-SHELL"}:
             return None
         if test[0] == "CMD-SHELL":
             shell = texts(container.config, "Shell") or ["/bin/sh", "-c"]

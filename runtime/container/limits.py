@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 MINIMUM_MEMORY = 6 * 1024 * 1024
+_UNSUPPORTED = "Your kernel does not support {} or the cgroup is not mounted. {} discarded."
 _DEVICE_RULE = re.compile(r"([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})\Z")
 _SET = re.compile(r"\s*\d+(-\d+)?(:\d+(/\d+)?)?\s*\Z")
 
@@ -40,7 +41,7 @@ def check_limits(host: JsonObject, *, update: bool = False) -> list[str]:
             host["MemorySwappiness"] = None
         elif not 0 <= swappiness <= 100:
             raise InvalidArgument(
-                f"invalid value: {swappiness}, valid memory swappiness range is 0-100"
+                f"Invalid value: {swappiness}, valid memory swappiness range is 0-100"
             )
     if flag(host, "OomKillDisable") and not number(host, "Memory"):
         warnings.append(
@@ -50,6 +51,30 @@ def check_limits(host: JsonObject, *, update: bool = False) -> list[str]:
     pids = host.get("PidsLimit")
     if isinstance(pids, int) and pids <= 0 and not update:
         host["PidsLimit"] = None
+    return warnings
+
+
+def discard_unsupported(host: JsonObject, *, unified: bool, block_weight: bool) -> list[str]:
+    """Drop limits that the host's cgroups cannot set; returns Docker's warnings.
+
+    Args:
+        host: HostConfig.
+        unified: the host has cgroup v2.
+        block_weight: the host can weigh block I/O.
+    """
+    warnings: list[str] = []
+    if unified and host.get("MemorySwappiness") is not None:
+        host["MemorySwappiness"] = None
+        warnings.append(_UNSUPPORTED.format("memory swappiness", "Memory swappiness"))
+    if unified and flag(host, "OomKillDisable"):
+        host["OomKillDisable"] = False
+        warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+    if not block_weight and number(host, "BlkioWeight"):
+        host["BlkioWeight"] = 0
+        warnings.append(_UNSUPPORTED.format("Block I/O weight", "Weight"))
+    if not block_weight and sections(host, "BlkioWeightDevice"):
+        host["BlkioWeightDevice"] = []
+        warnings.append(_UNSUPPORTED.format("Block I/O weight_device", "Weight-device"))
     return warnings
 
 
@@ -82,6 +107,9 @@ def _check_cpu(host: Mapping[str, object]) -> None:
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if nano and quota:
         raise InvalidArgument("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
+    shares = number(host, "CpuShares")
+    if shares < 0:
+        raise InvalidArgument(f"invalid CPU shares ({shares}): value must be a positive integer")
     cpus = os.cpu_count() or 1
     if nano < 0 or nano > cpus * 1_000_000_000:
         raise InvalidArgument(
@@ -105,7 +133,9 @@ def _check_cpu_sets(host: Mapping[str, object]) -> None:
             continue
         chosen = _parse_set(wanted)
         if chosen is None:
-            raise InvalidArgument(f"Invalid value {wanted} for cpuset {name}")
+            raise InvalidArgument(
+                f"Invalid value {wanted} for cpuset {name}: invalid format: {wanted}"
+            )
         available = _read(path)
         if not chosen <= (_parse_set(available) or {0}):
             raise InvalidArgument(

@@ -131,13 +131,14 @@ def parse_bind(specification: str, volume_driver: str = "") -> MountPoint:
 def _volume_of_bind(
     specification: str, name: str, target: str, mode: str, driver: str
 ) -> MountPoint:
+    clean = _target(specification, "volume", target)
     if name:
         check_volume_name(name)
     words = _mode_words(mode, volume=True)
     return MountPoint(
         type="volume",
         name=name,
-        target=_target(specification, "volume", target),
+        target=clean,
         driver=driver or "local",
         mode=mode or "z",
         rw="ro" not in words,
@@ -152,6 +153,11 @@ def check_volume_name(name: str) -> None:
     Raises:
         InvalidArgument: with the hint that a directory needs an absolute path.
     """
+    if len(name) < 2:
+        raise InvalidArgument(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric "
+            "characters"
+        )
     if not _VOLUME_NAME.match(name):
         raise InvalidArgument(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '
@@ -298,6 +304,8 @@ def _image_mount(entry: Mapping[str, object], target: str) -> MountPoint:
 
 
 def _tmpfs(target: str, options: str) -> MountPoint:
+    if not target.startswith("/"):
+        raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
     clean = _target("", "tmpfs", target)
     return MountPoint(
         type="tmpfs", target=clean, mode=options, listed=False, options={"Text": options}
@@ -314,7 +322,7 @@ def parse_volumes_from(specification: str) -> tuple[str, str]:
     if not container:
         raise InvalidArgument("invalid volumes-from specification: " + specification)
     if mode and not _valid_mode(mode):
-        raise InvalidArgument(f"invalid mode for volumes-from: {mode}")
+        raise InvalidArgument(f"invalid mode: {mode}")
     return container, mode or "rw"
 
 

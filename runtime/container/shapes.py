@@ -127,7 +127,7 @@ class Structure:
     def __call__(self, value: object, place: str = "") -> JsonObject:
         """Return the normal form of a value."""
         if not isinstance(value, dict):
-            raise mismatch(value, place or self._owner, self._owner)
+            raise mismatch(value, place, self._owner)
         given: JsonObject = {}
         for key, entry in value.items():
             name = self._names.get(str(key).lower())
@@ -135,12 +135,12 @@ class Structure:
                 given[name] = entry
         normal: JsonObject = {}
         for member in self._members:
-            self._read(member, given.get(member.name), normal)
+            self._read(member, given.get(member.name), normal, place)
         return normal
 
-    def _read(self, member: Member, value: object, normal: JsonObject) -> None:
+    def _read(self, member: Member, value: object, normal: JsonObject, outer: str) -> None:
         zero = member.zero()
-        place = f"{self._owner}.{member.name}"
+        place = f"{outer}.{member.name}"
         value = zero if value is None else member.shape(value, place)
         if not (member.omit_empty and (value == zero or value in (None, {}, []))):
             normal[member.name] = value

@@ -85,7 +85,8 @@ def test_port_ranges_are_expanded_and_protocols_completed() -> None:
     [
         ({"WorkingDir": "a"}, "the working directory 'a' is invalid"),
         ({"StopSignal": "NOPE"}, "invalid signal: NOPE"),
-        ({"Hostname": "under score!"}, "invalid hostname format: under score!"),
+        ({"Hostname": "under score"}, "invalid hostname format: under score"),
+        ({"MacAddress": "foo"}, "invalid config for network bridge: invalid MAC address foo"),
         ({"Env": ["=x"]}, "invalid environment variable: =x"),
         ({"Healthcheck": {"Interval": 5}}, "Interval in Healthcheck cannot be less than 1ms"),
         ({"ExposedPorts": {"x": {}}}, 'invalid port specification: "x"'),
@@ -141,10 +142,10 @@ def test_a_bad_host_config_is_refused(host: JsonObject, text: str) -> None:
 
 def test_a_wrong_type_is_told_as_go_tells_it() -> None:
     assert _refusal(HostConfig={"Memory": "1g"}) == (
-        "invalid JSON: json: cannot unmarshal string into Go struct field HostConfig.Memory of "
+        "invalid JSON: json: cannot unmarshal string into Go struct field .HostConfig.Memory of "
         "type int64"
     )
-    assert "Go struct field CreateRequest.Tty of type bool" in _refusal(Tty="yes")
+    assert "Go struct field .Tty of type bool" in _refusal(Tty="yes")
 
 
 def test_an_empty_request_is_refused() -> None:
@@ -184,3 +185,20 @@ def test_a_health_check_is_laid_over_the_images() -> None:
     config: JsonObject = {"Healthcheck": {"Retries": 9}}
     merge_image(config, {"Healthcheck": {"Test": ["CMD", "x"], "Interval": 5, "Retries": 1}})
     assert config["Healthcheck"] == {"Test": ["CMD", "x"], "Interval": 5, "Retries": 9}
+
+
+def test_limits_that_the_host_lacks_are_dropped_with_a_warning() -> None:
+    request = read_request(
+        {
+            "Cmd": ["true"],
+            "HostConfig": {"MemorySwappiness": 5, "OomKillDisable": True, "BlkioWeight": 20},
+        }
+    )
+    complete(request, ID, {}, HostFacts(private_cgroups=True, block_weight=False))
+    host = request.host_config
+    assert (host["MemorySwappiness"], host["OomKillDisable"], host["BlkioWeight"]) == (
+        None,
+        False,
+        0,
+    )
+    assert len([text for text in request.warnings if text.endswith("discarded.")]) == 3

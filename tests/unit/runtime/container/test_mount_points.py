@@ -103,7 +103,7 @@ def test_mounts_of_another_container_are_inherited_perhaps_read_only() -> None:
     taken = inherit(point, "ro")
     assert (taken.rw, taken.anonymous, taken.copy) == (False, False, False)
     assert parse_volumes_from("other:ro") == ("other", "ro")
-    with pytest.raises(InvalidArgument, match="invalid mode for volumes-from: xx"):
+    with pytest.raises(InvalidArgument, match="invalid mode: xx"):
         parse_volumes_from("other:xx")
 
 
