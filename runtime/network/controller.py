@@ -13,6 +13,7 @@ Records in the store: ``network`` by id with a unique name; ``endpoint`` ``<netw
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError, Forbidden, InvalidArgument, NotFound
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     Texts = list[str]
     Configured = Mapping[str, Mapping[str, object] | None]
 
+_log = logging.getLogger("shoal")
+
 __all__ = ["FILTERS", "PRUNE_FILTERS", "NetworkController"]
 
 _NONE_REFUSED = (
@@ -92,6 +95,8 @@ class NetworkController:
         self._stored: dict[str, Allocation] = {}
         self._watch: FilterWatch | None = None
         self._building = asyncio.Lock()
+        self.obstacles: list[str] = []
+        """Firewalls of others that drop what containers send, and what helps."""
         self._built = False
 
     async def start(self) -> None:
@@ -113,6 +118,9 @@ class NetworkController:
             forwardings = self._sandboxes.forwardings()
             await self._thread.run(lambda kernel: kernel.rebuild(networks, forwardings))
             self._built = True
+            self.obstacles = await self._thread.run(lambda kernel: kernel.obstacles())
+            for sentence in self.obstacles:
+                _log.warning("%s", sentence)
             if self._watch is None:
                 own = await self._thread.run(lambda kernel: kernel.filter_port)
                 self._watch = FilterWatch(own, self._restore)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 NETLINK_ROUTE = 0
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_STRICT = 270, 10, 11, 12
@@ -432,9 +432,3 @@ def index_of(name: str) -> int | None:
         return socket.if_nametoindex(name)
     except OSError:
         return None
-
-
-def execute_in_order(route: RouteSocket, groups: Iterable[Sequence[Request]]) -> None:
-    """Execute groups of requests one after the other; a failure stops at its group."""
-    for group in groups:
-        route.execute(group)

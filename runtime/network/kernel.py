@@ -76,9 +76,14 @@ class KernelNetwork:
         self.firewall.rebuild([network.filtered() for network in networks], forwardings)
         foreign_firewalls.admit(self._nft, self._table)
 
+    def obstacles(self) -> list[str]:
+        """Return a sentence for each firewall that drops what containers send."""
+        return foreign_firewalls.obstacles(self._nft)
+
     def dismantle(self, networks: Sequence[Network]) -> None:
         """Remove packet filter and bridges; nothing may be connected to them."""
         self.firewall.destroy()
+        foreign_firewalls.retract(self._nft, self._table)
         links = [network.link for network in networks if index_of(network.link)]
         bridge.delete_links(self.namespaces.route, links)
 

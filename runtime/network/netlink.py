@@ -19,7 +19,7 @@ def delete_udp_flows(address: str, family: int, port: int) -> None:
         family: AF_INET or AF_INET6.
         port: the port on the host.
     """
-    from pyroute2 import Conntrack, NFCTAttrTuple  # noqa: PLC0415, takes 0.2 s
+    from pyroute2.conntrack import Conntrack, NFCTAttrTuple  # noqa: PLC0415, takes 0.2 s
 
     wanted = {"proto": _UDP, "dport": port} | ({"daddr": address} if address else {})
     try:
@@ -29,20 +29,3 @@ def delete_udp_flows(address: str, family: int, port: int) -> None:
                 conntrack.delete(entry)
     except OSError as error:
         raise EngineError(f"connection tracking: {error.strerror}") from error
-
-
-def describe_links(prefix: str) -> list[dict[str, object]]:
-    """Return name, index, state and bridge of the links whose name begins with a prefix."""
-    from pyroute2 import IPRoute  # noqa: PLC0415, takes 0.2 s
-
-    with IPRoute() as route:
-        return [
-            {
-                "name": link.get("ifname"),
-                "index": link["index"],
-                "state": link.get("operstate"),
-                "master": link.get("master"),
-            }
-            for link in route.get_links()
-            if str(link.get("ifname")).startswith(prefix)
-        ]

@@ -230,6 +230,29 @@ async def test_beside_a_docker_that_drops_forwarded_packets(lab: Lab) -> None:
     assert foreign_rules() == expected, "one rule, once"
 
 
+async def test_an_engine_that_leaves_takes_its_rule_with_it(lab: Lab, tmp_path: Path) -> None:
+    like_docker(drop=True)
+    other = Lab(tmp_path / "other", lab.host, "10.201.128.0/18")
+    await other.open()
+    assert foreign_rules()["DOCKER-USER"] == [nft.comment(other.config.table)]
+    await other.close()
+    assert foreign_rules()["DOCKER-USER"] == []
+    assert (nft.INET, other.config.table) not in tables()
+
+
+async def test_a_firewall_that_cannot_be_asked_is_named_with_what_helps(lab: Lab) -> None:
+    batch = nft.Batch(nft.IPV4, "filter")
+    batch.add_table()
+    batch.add_chain("FORWARD", "filter", nft.FORWARD, 0)
+    batch.set_policy("FORWARD", expr.DROP)
+    with nft.NftSocket() as filters:
+        filters.commit(batch)
+    await lab.controller.rebuild()
+    (sentence,) = lab.controller.obstacles
+    assert "chain FORWARD drops forwarded packets" in sentence
+    assert "iptables -I FORWARD -m mark --mark 0x8000000/0x8000000 -j ACCEPT" in sentence
+
+
 async def test_beside_a_docker_that_drops_nothing_no_foreign_rule_is_touched(lab: Lab) -> None:
     like_docker(drop=False)
     before = foreign_rules()

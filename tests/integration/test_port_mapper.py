@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import pytest
 from runtime.errors import EngineError
 from runtime.linux import process
 from runtime.network.bridge import read_sysctl
+from runtime.network.fast_netlink import NetlinkError
+from runtime.network.nftables import NftSocket
 from tests.support.network_lab import (
     HOST_SIDE,
     OUTSIDE,
@@ -83,7 +86,15 @@ async def test_a_udp_port_is_published(lab: Lab) -> None:
         assert await asyncio.to_thread(ask_udp, "::1", 5353) == "10.201.1.1"
 
 
-async def test_a_talking_udp_client_follows_to_the_next_container(lab: Lab) -> None:
+@pytest.mark.parametrize("filtered", [True, False], ids=["by filter", "one by one"])
+async def test_a_talking_udp_client_follows_to_the_next_container(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, filtered: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise NetlinkError(errno.EOPNOTSUPP, "connection tracking")
+
+    if not filtered:
+        monkeypatch.setattr(NftSocket, "request", refuse)
     lab.host.add_outside()
     bindings = {"53/udp": [binding("5353", "0.0.0.0")]}
 
