@@ -306,7 +306,7 @@ class _Session:
         before = self._signals
         self._signalled.clear()
         containers = await list_project(self._client, self._project.name)
-        observed = Observed(containers=tuple(c for c in containers if c.alive))
+        observed = Observed(containers=containers)
         progress = make_progress(self._console)
         progress.start("Stopping")
         plan = plan_stop(self._project, observed, (), self._options.grace)

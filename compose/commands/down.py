@@ -88,15 +88,12 @@ def rm(context: Context, args: Args) -> int:
         _services(context, project, args, loaded=True)
     observed = _observe(context, project, images=False)
     candidates = chosen(observed.containers, args.rest)
-    stopping = [c for c in candidates if c.state in ALIVE] if args.on("stop") else []
-    if stopping and not context.dry_run:
+    if args.on("stop") and candidates and not context.dry_run:
         from compose.reconciler.teardown import plan_stop
 
-        names = {container.service for container in stopping}
-        context.carry_out(project, observed, plan_stop(project, observed, sorted(names)))
-        stopped = candidates
-    else:
-        stopped = [c for c in candidates if c.state not in ALIVE or c in stopping]
+        names = sorted({container.service for container in candidates})
+        context.carry_out(project, observed, plan_stop(project, observed, names))
+    stopped = [c for c in candidates if c.state not in ALIVE or args.on("stop")]
     if not stopped:
         context.console.note("No stopped containers")
         return 0

@@ -14,7 +14,7 @@ from compose.reconciler.observed import image_name, list_project, look_at_images
 from compose.reconciler.plan import PullImage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from compose.context import Context
     from compose.engine.client import EngineClient
@@ -103,16 +103,18 @@ def pull(context: Context, args: Args) -> int:
     """Pull the images of services."""
     project = context.project(args.rest, dependencies=args.on("include-deps"))
     local = _local(context, project)
-    operations = [
-        operation
-        for operation in _to_pull(args, project, local)
-        if not (args.on("ignore-buildable") and operation.build)
-    ]
+    operations, skipped = _to_pull(args, project, local)
     if context.dry_run:
         for operation in operations:
             context.console.print(f"{operation.service}: pull image {operation.image}")
         return 0
     from compose.reconciler.images import pull_image
+
+    if not args.on("quiet"):
+        progress = context.progress("Pulling")
+        for name, reason in skipped.items():
+            progress.report(Event(id=name, status="", text=f"Skipped{reason}"))
+        progress.stop()
 
     async def one(client: EngineClient, operation: PullImage, progress: Progress) -> None:
         await pull_image(client, operation, progress)
@@ -128,22 +130,30 @@ def _local(context: Context, project: Project) -> dict[str, Image]:
     return context.ask(look_at_images(context.client, sorted(names)))
 
 
-def _to_pull(args: Args, project: Project, local: dict[str, Image]) -> Iterable[PullImage]:
-    seen: set[str] = set()
+def _to_pull(
+    args: Args, project: Project, local: dict[str, Image]
+) -> tuple[list[PullImage], dict[str, str]]:
+    """What to pull, and for the other services why not."""
+    operations: dict[str, PullImage] = {}
+    skipped: dict[str, str] = {}
     for name, service in sorted(project.services.items()):
         policy = args.text("policy") or service.pull_policy
-        if not service.image or policy in {"never", "build"} or service.image in seen:
-            continue
         _, _, tag = service.image.rpartition("/")[2].partition(":")
-        if policy == "missing" and service.image in local and tag not in {"", "latest"}:
-            continue
-        seen.add(service.image)
-        yield PullImage(
-            image=service.image,
-            service=name,
-            platform=service.platform,
-            build=service.build is not None,
-        )
+        buildable = service.build is not None
+        if not service.image or (args.on("ignore-buildable") and buildable):
+            skipped[name] = " - No image to be pulled"
+        elif policy in {"never", "build"}:
+            skipped[name] = ""
+        elif policy == "missing" and service.image in local and tag not in {"", "latest"}:
+            skipped[name] = " - Image is already present locally"
+        elif service.image in operations:
+            other = operations[service.image].service
+            skipped[name] = f" - Image is already being pulled by {other}"
+        else:
+            operations[service.image] = PullImage(
+                image=service.image, service=name, platform=service.platform, build=buildable
+            )
+    return list(operations.values()), skipped
 
 
 def push(context: Context, args: Args) -> int:

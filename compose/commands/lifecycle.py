@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compose.errors import NotFound, ShoalError, UndefinedReference
+from compose.errors import ShoalError, UndefinedReference
 from compose.flags import NUMBER, TEXT, Command, Flag
 from compose.model.record import replace
 from compose.progress import ERROR, WORKING, Event
@@ -37,7 +37,7 @@ def start(context: Context, args: Args) -> int:
     project, observed = _look(context, args)
     unknown = [name for name in args.rest if name not in project.services]
     if unknown:
-        raise NotFound(f'no such service: "{unknown[0]}": not found')
+        raise UndefinedReference(f'no such service: "{unknown[0]}": not found')
     names = set(args.rest or project.services)
     left = list(names)
     while left:
@@ -45,10 +45,9 @@ def start(context: Context, args: Args) -> int:
             if target in project.services and target not in names:
                 names.add(target)
                 left.append(target)
-    try:
-        plan = plan_start_existing(project, observed, names)
-    except NotFound as error:
-        raise ShoalError(error.message) from None
+    if not observed.containers and context.args.text("project-name"):
+        raise ShoalError(f'no container found for project "{project.name}": not found')
+    plan = plan_start_existing(project, observed, names)
     return context.carry_out(project, observed, plan)
 
 

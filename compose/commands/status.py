@@ -81,7 +81,7 @@ def _print_containers(context: Context, args: Args, shown: Sequence[Container]) 
     elif form in {"table", ""}:
         records = [container_record(c, cut=not args.on("no-trunc")) for c in shown]
         rows = [[str(record[field]) for field in PS_FIELDS] for record in records]
-        console.table(PS_TITLES, rows)
+        console.table(PS_TITLES, rows, least=10)
     else:
         _print_template(context, form, shown)
 
@@ -95,7 +95,7 @@ def _print_template(context: Context, form: str, shown: Sequence[Container]) -> 
         return
     titles = {name: name.upper() for name in (*PS_FIELDS, "ID", "State", "Project", "Networks")}
     head = fill_template(template, {**titles, "RunningFor": "CREATED"})
-    for line in table_lines([row.split("\t") for row in (head, *rows)]):
+    for line in table_lines([row.split("\t") for row in (head, *rows)], least=10):
         context.console.print(line)
 
 
@@ -231,7 +231,7 @@ def volumes(context: Context, args: Args) -> int:
             context.console.print(json.dumps(_volume_record(volume), separators=(",", ":")))
     else:
         rows = [(volume.get("Driver", ""), volume["Name"]) for volume in found]
-        context.console.table(("DRIVER", "VOLUME NAME"), rows)
+        context.console.table(("DRIVER", "VOLUME NAME"), rows, least=10)
     return 0
 
 

@@ -8,8 +8,10 @@ later run can name the field that changed.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import json
+import zlib
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from compose.model.document import json_document
@@ -76,3 +78,22 @@ def canonical_json(tree: Json) -> str:
     """Compact JSON with the escapes of Go's encoder."""
     text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
     return text.translate(ESCAPES)
+
+
+def pack_tree(tree: Json) -> str:
+    """A tree as a short text of letters, digits and ``+/=``."""
+    packed = zlib.compress(canonical_json(tree).encode(), 9)
+    return binascii.b2a_base64(packed, newline=False).decode("ascii")
+
+
+def unpack_tree(text: str) -> Json:
+    """The tree of a packed text.
+
+    Raises:
+        ValueError: the text is no packed tree.
+    """
+    try:
+        tree: Json = json.loads(zlib.decompress(binascii.a2b_base64(text)))
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"not a packed tree: {error}") from error
+    return tree

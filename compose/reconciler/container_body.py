@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from compose.errors import ShoalError
 from compose.model.record import EMPTY, record, replace
 from compose.reconciler import labels
-from compose.reconciler.config_hash import canonical_json, digest, service_tree
+from compose.reconciler.config_hash import digest, pack_tree, service_tree
 from compose.reconciler.host_config import host_config
 from compose.reconciler.mounts import mounts_of
 from compose.reconciler.network_body import endpoint_settings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from compose.model.project import Project
     from compose.model.service import Healthcheck as HealthRule, Service
 
-CONFIG_LABEL_LIMIT = 32_768
+CONFIG_LABEL_LIMIT = 16_384
 
 
 @record
@@ -103,7 +103,7 @@ def container_labels(project: Project, service: Service, identity: Identity) -> 
         marks[labels.ENVIRONMENT_FILE] = ",".join(project.env_files)
     if identity.replaces:
         marks[labels.REPLACE] = identity.replaces
-    text = canonical_json(tree)
+    text = pack_tree(tree)
     if len(text) <= CONFIG_LABEL_LIMIT:
         marks[labels.SHOAL_CONFIG] = text
     return marks

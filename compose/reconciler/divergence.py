@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from compose.model.record import record
 from compose.reconciler import labels
-from compose.reconciler.config_hash import digest, network_hash, service_tree, volume_hash
+from compose.reconciler.config_hash import (
+    digest,
+    network_hash,
+    service_tree,
+    unpack_tree,
+    volume_hash,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,15 +80,27 @@ def container_cause(expected: Expectation, container: Container) -> str:
     if expected.image_id and container.labels.get(labels.IMAGE) != expected.image_id:
         old = container.labels.get(labels.IMAGE, "")
         return f"image {_short(old)} -> {_short(expected.image_id)}"
-    if container.running:
-        attached = set(container.networks.values())
-        for name, network in expected.networks:
-            if network not in attached:
-                return f"not attached to network {name}"
+    if cause := _network_cause(expected, container):
+        return cause
     mounted = {point.get("Name") for point in container.mounts if point.get("Type") == "volume"}
     for volume in expected.volumes:
         if volume not in mounted:
             return f"volume {volume} not mounted"
+    return ""
+
+
+def _network_cause(expected: Expectation, container: Container) -> str:
+    """Running containers must be on their networks; others must not be on one that is gone.
+
+    The latter is Shoal's own rule: the engine cannot start such a container.
+    """
+    attached = set(container.networks.values())
+    for name, network in expected.networks:
+        if container.running and network not in attached:
+            return f"not attached to network {name}"
+        stale = container.networks.get(name, "")
+        if stale and network and stale != network:
+            return f"network {name} was made anew"
     return ""
 
 
@@ -104,7 +122,7 @@ def _short(image_id: str) -> str:
 
 def _changed_fields(kept: str, tree: Json) -> str:
     try:
-        old: Json = json.loads(kept)
+        old = unpack_tree(kept)
     except ValueError:
         return "config hash differs"
     found = list(differences(old, tree))

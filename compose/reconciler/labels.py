@@ -29,4 +29,7 @@ IMAGE_BUILDER: Final = "com.docker.compose.image.builder"
 COMPOSE_VERSION: Final = "2.40.3"
 
 SHOAL_CONFIG: Final = "io.shoal.config"
-"""The service as it was hashed, so that a changed field can be named; compact JSON."""
+"""The service as it was hashed, so that a changed field can be named.
+
+Packed (`pack_tree`), because lists of labels are often split at commas, of which JSON is full.
+"""

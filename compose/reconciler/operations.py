@@ -144,7 +144,10 @@ class Operations:
         try:
             await call
         except ShoalError as error:
-            self._fail(id, error)
+            if words[0] in {"Stopping", "Removing"}:
+                self._report(id, f"Error while {words[0]}", ERROR)
+            else:
+                self._fail(id, error)
             raise
         self._report(id, words[1])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compose.errors import NotFound
+from compose.errors import OperationFailed
 from compose.graph import start_order
 from compose.model.service import COMPLETED, HEALTHY, STARTED
 from compose.reconciler.draft import Draft, UpOptions
@@ -124,17 +124,17 @@ def plan_start_existing(project: Project, observed: Observed, names: Collection[
     """Start containers that exist, with the waits that the file asks for; nothing is made.
 
     Raises:
-        NotFound: there is no container at all.
+        OperationFailed: a service has no container.
     """
     draft = Draft(project, observed, UpOptions())
     order = [name for name in start_order(project) if name in names]
     for name in order:
+        if not observed.of(name) and project.services[name].replicas:
+            raise OperationFailed(f'service "{name}" has no container to start')
         for container in observed.of(name):
             draft.present.setdefault(name, []).append(container.name)
             if not container.running:
                 draft.plan.decide(name, f"start {container.name}", f"is {container.state}")
                 draft.must_start(name, container.name, f"is {container.state}")
-    if not draft.present:
-        raise NotFound(f'no container found for project "{project.name}": not found')
     plan_start(draft, order)
     return draft.plan

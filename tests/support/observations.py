@@ -10,9 +10,9 @@ from compose.model.resources import Network, Volume
 from compose.model.service import Service
 from compose.reconciler import labels
 from compose.reconciler.config_hash import (
-    canonical_json,
     digest,
     network_hash,
+    pack_tree,
     service_tree,
     volume_hash,
 )
@@ -98,7 +98,7 @@ def container(
             labels.SERVICE: wanted.name,
             labels.CONFIG_HASH: digest(tree),
             labels.IMAGE: IMAGE_ID,
-            labels.SHOAL_CONFIG: canonical_json(tree),
+            labels.SHOAL_CONFIG: pack_tree(tree),
             **(marks or {}),
         },
         networks={"p_default": "net-p_default"},

@@ -19,8 +19,10 @@ from compose.reconciler.config_hash import (
     canonical_json,
     digest,
     network_hash,
+    pack_tree,
     service_hash,
     service_tree,
+    unpack_tree,
     volume_hash,
 )
 from tests.support.record_compose_config import CORPUS, DIRECTORY, arguments, variables
@@ -114,3 +116,11 @@ def test_a_volume_without_driver_is_hashed_as_local() -> None:
     assert volume_hash(Volume(name="recon-rich_data", labels={"vl": "1"})) == (
         "4d051e144725a63a409394680ab9c7b29fbe14570a2b604db7d727ae9806d75f"
     )
+
+
+def test_a_packed_tree_is_found_again_and_damage_is_noticed() -> None:
+    tree = service_tree(SMALLEST)
+    assert unpack_tree(pack_tree(tree)) == tree
+    for damaged in ("", "nonsense", pack_tree(tree)[:-8]):
+        with pytest.raises(ValueError, match="not a packed tree"):
+            unpack_tree(damaged)

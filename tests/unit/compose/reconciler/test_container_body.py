@@ -23,7 +23,7 @@ from compose.model.service import (
 )
 from compose.model.units import Duration, FileMode, Size
 from compose.reconciler import labels
-from compose.reconciler.config_hash import network_hash
+from compose.reconciler.config_hash import network_hash, service_tree, unpack_tree
 from compose.reconciler.container_body import (
     Identity,
     container_body,
@@ -57,7 +57,8 @@ def test_the_labels_are_docker_composes_and_win_over_the_users() -> None:
     assert found[labels.CONFIG_FILES] == "/d/compose.yaml"
     assert found[labels.VERSION] == "2.40.3"
     assert labels.REPLACE not in found
-    assert found[labels.SHOAL_CONFIG].startswith('{"command":null')
+    assert unpack_tree(found[labels.SHOAL_CONFIG]) == service_tree(one)
+    assert "," not in found[labels.SHOAL_CONFIG]
 
 
 def test_a_one_off_container_has_a_slug_and_no_number() -> None:

@@ -157,6 +157,14 @@ def test_a_running_container_off_its_network_is_recreated_a_stopped_one_is_not()
     ]
 
 
+def test_a_stopped_container_on_a_network_that_is_gone_is_recreated() -> None:
+    wanted = project(A)
+    stale = replace(container(A), state="exited", networks={"p_default": "gone"})
+    assert reconcile(wanted, observed(wanted, stale), NOTHING).explain() == [
+        "a: recreate p-a-1: network p_default was made anew"
+    ]
+
+
 def test_a_named_volume_that_is_not_mounted_recreates() -> None:
     mounting = service("a", volumes=(Mount(type="volume", source="data", target="/d"),))
     wanted = project(mounting, volumes={"data": Volume(name="p_data")})
