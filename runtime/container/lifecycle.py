@@ -162,7 +162,7 @@ class Containers:
     ) -> None:
         """Remove a container; links are no objects of their own here."""
         if link:
-            raise InvalidArgument(f"cannot remove link {ref}: links are part of their container")
+            raise Conflict("Conflict, cannot remove the default link name of the container")
         await self.remover.remove(self.find(ref), ref, force=force, volumes=volumes)
 
     async def resize(self, ref: str, height: int, width: int) -> None:

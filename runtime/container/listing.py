@@ -28,7 +28,7 @@ FILTERS = frozenset(
     ]
 )
 _STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
-_HEALTH = ("starting", "healthy", "unhealthy", "none")
+_HEALTH = ("none", "starting", "healthy", "unhealthy")
 _SECOND = 1_000_000_000
 
 

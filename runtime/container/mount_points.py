@@ -278,6 +278,7 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
         name=name,
         target=target,
         driver=text(driver, "Name") or "local",
+        mode="z",
         copy=not flag(options, "NoCopy"),
         subpath=subpath,
         anonymous=not name,

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.errors import InvalidArgument
+from runtime.errors import Conflict, InvalidArgument
 
 if TYPE_CHECKING:
     from runtime.container.container import Container
     from runtime.container.parts import Parts
+
+
+def _reserve(parts: Parts, container: Container, name: str) -> str:
+    prefix = "Error when allocating new name: "
+    try:
+        return parts.catalogue.reserve_name(f"/{name.removeprefix('/')}", container.id)
+    except InvalidArgument as error:
+        raise InvalidArgument(prefix + error.message) from error
+    except Conflict as error:
+        raise Conflict(prefix + error.message) from error
 
 
 async def rename(parts: Parts, container: Container, name: str) -> None:
@@ -24,7 +34,7 @@ async def rename(parts: Parts, container: Container, name: str) -> None:
         old = container.name
         if name.removeprefix("/") == old:
             raise InvalidArgument("Renaming a container with the same name as its current name")
-        new = parts.catalogue.reserve_name(name, container.id)
+        new = _reserve(parts, container, name)
         container.name = new
         try:
             with parts.store.transaction() as transaction:

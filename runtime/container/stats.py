@@ -29,6 +29,7 @@ _UNUSED = (
     *("io_queue_recursive", "io_service_time_recursive", "io_wait_time_recursive"),
     *("io_merged_recursive", "io_time_recursive", "sectors_recursive"),
 )
+_NO_LIMIT = (1 << 64) - 1
 _COUNTERS = ("bytes", "packets", "errors", "dropped")
 
 
@@ -79,7 +80,7 @@ async def _sample(
         "id": container.id,
         "read": rfc3339(time.time_ns()),
         "preread": previous["read"] if previous else ZERO,
-        "pids_stats": _pids(stats),
+        "pids_stats": _pids(stats, cgroup.layout.version),
         "blkio_stats": _block(stats, cgroup.layout.version),
         "num_procs": 0,
         "storage_stats": {},
@@ -118,12 +119,12 @@ def _interfaces(pid: int) -> JsonObject:
     return found
 
 
-def _pids(stats: CgroupStats) -> JsonObject:
+def _pids(stats: CgroupStats, version: int) -> JsonObject:
     document: JsonObject = {"current": stats["pids"]}
     if stats["pids_limit"]:
         document["limit"] = stats["pids_limit"]
-    else:
-        document["limit"] = 18_446_744_073_709_551_615
+    elif version != 1:
+        document["limit"] = _NO_LIMIT
     return document
 
 
@@ -158,7 +159,8 @@ def _memory(stats: CgroupStats, version: int) -> JsonObject:
     document: JsonObject = {"usage": memory["usage"]}
     if version == 1:
         document["max_usage"] = memory["max_usage"]
-        document["failcnt"] = memory["failcnt"]
+        if memory["failcnt"]:
+            document["failcnt"] = memory["failcnt"]
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = memory["limit"]
     document["stats"] = dict(memory["stat"])

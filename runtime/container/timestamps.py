@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -73,7 +74,9 @@ def until_ns(value: str, now_ns: int | None = None) -> int:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise InvalidArgument(f"failed to parse value as time or duration: {value!r}") from error
+        raise InvalidArgument(
+            f"failed to parse value as time or duration: {json.dumps(value)}"
+        ) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * _SECOND)
