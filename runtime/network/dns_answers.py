@@ -52,8 +52,7 @@ def respond(zone: Zone, asker: Asker, ndots: int, data: bytes, *, tcp: bool) -> 
     if question.type == "PTR":
         name = zone.reverse(asker, question.name)
         if name is not None:
-            record = Record(question.name, "PTR", name + ".")
-            return Outcome(wire.reply(question, [record], limit=limit))
+            return Outcome(wire.reply(question, _pointer(question.name, name), limit=limit))
     elif question.type == "SRV":
         service = zone.service(asker, question.name)
         if service is not None:
@@ -68,6 +67,13 @@ def respond(zone: Zone, asker: Asker, ndots: int, data: bytes, *, tcp: bool) -> 
     return Outcome(None, lambda: wire.reply(question, (), code=wire.SERVFAIL))
 
 
+def _pointer(address: str, name: str) -> Sequence[Record]:
+    try:
+        return [Record(address, "PTR", wire.domain(name))]
+    except ValueError:
+        return []
+
+
 def _addresses(name: str, kind: str, answer: Answer) -> Sequence[Record]:
     addresses = {"A": answer.ipv4, "AAAA": answer.ipv6}.get(kind, [])
     return [Record(name, kind, address) for address in addresses]
@@ -79,5 +85,5 @@ def _service(
     port, name = service
     answer = zone.resolve(asker, name)
     additional = _addresses(name, "A", answer) if answer is not None else ()
-    record = Record(question.name, "SRV", f"0 0 {port} {name}.")
+    record = Record(question.name, "SRV", f"0 0 {port} {wire.domain(name)}")
     return wire.reply(question, [record], additional, limit=limit)

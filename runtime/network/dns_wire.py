@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
@@ -78,6 +79,18 @@ def reply(
         short = dns.message.make_response(question.message, recursion_available=True)
         short.flags |= dns.flags.TC
         return short.to_wire()
+
+
+def domain(name: str) -> str:
+    """Return a name of a container or network as an absolute domain name, escaped.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    try:
+        return dns.name.from_text(name).to_text()
+    except dns.exception.DNSException as error:
+        raise ValueError(name) from error
 
 
 def size_limit(question: Question) -> int:

@@ -99,6 +99,18 @@ def test_the_answer_repeats_the_asker_s_spelling(zone: Zone) -> None:
     assert answer.answer[0].ttl == 600
 
 
+def test_a_network_may_have_a_name_that_no_domain_has(zone: Zone) -> None:
+    zone.add(endpoint(9, "a b/c", "odd one"))
+    zone.add(endpoint(8, "x" * 70, "long"))
+    asker = Asker(["id-a b/c", "id-" + "x" * 70])
+    for address, expected in (("9.5", ["odd\\032one.a\\032b/c."]), ("8.70", [])):
+        query = dns.message.make_query(f"{address}.201.10.in-addr.arpa", "PTR")
+        reply = respond(zone, asker, 0, query.to_wire(), tcp=False).reply
+        assert reply is not None
+        answer = dns.message.from_wire(reply)
+        assert [str(item) for rrset in answer.answer for item in rrset] == expected
+
+
 def test_unknown_names_are_to_be_forwarded(zone: Zone) -> None:
     assert ask(zone, "example.com", "A") is None
     assert ask(zone, "nobody", "A") is None
