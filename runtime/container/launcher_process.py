@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from runtime.container.messages import MessageError, pack, unpack
 from runtime.errors import EngineError, Unavailable
 from runtime.linux import process
+from runtime.linux.sealed_program import seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +56,15 @@ class Launcher:
         self._waiting: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._hello: asyncio.Future[str] | None = None
         self._starting = asyncio.Lock()
-        self._stopping = False
+        self._sealed = True
         self.build = ""
         """The sources that the first launcher ran."""
         self.pid = 0
+
+    @property
+    def running(self) -> bool:
+        """True when there is a launcher to talk to."""
+        return self._sock is not None
 
     async def start(self) -> None:
         """Start the launcher unless it runs.
@@ -67,8 +74,18 @@ class Launcher:
             OtherBuild: it runs other sources than its predecessor.
         """
         async with self._starting:
-            if self._sock is None:
+            if self._sock is not None:
+                return
+            try:
                 await self._start()
+            except LauncherLost as error:
+                if not self.build and self._sealed:
+                    # An interpreter that finds its library by its own place cannot be moved.
+                    self._sealed = False
+                    with contextlib.suppress(LauncherLost):
+                        await self._start()
+                        return
+                raise EngineError("the launcher does not start: see the engine's log") from error
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +104,7 @@ class Launcher:
             build = await asyncio.wait_for(self._hello, _START_SECONDS)
         except (LauncherLost, TimeoutError) as error:
             self._lose()
-            raise EngineError("the launcher does not start: see the engine's log") from error
+            raise LauncherLost from error
         if self.build and build != self.build:
             self._lose()
             raise OtherBuild(
@@ -96,12 +113,13 @@ class Launcher:
         self.build = build
 
     def _spawn(self, fd: int) -> int:
-        """Execute the launcher's interpreter, which gets our end of the pair as descriptor 3."""
+        """Execute an interpreter, which gets a descriptor as number 3."""
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        duplicate = os.dup(fd)  # never 3 itself: dup2 onto itself would keep close-on-exec
+        duplicate = process.move_up(os.dup(fd))
+        sealed = seal(sys.executable) if self._sealed else None
         try:
             return os.posix_spawn(
-                sys.executable,
+                sealed.path if sealed else sys.executable,
                 [sys.executable, "-I", "-S", "-c", *self._arguments],
                 {"LC_ALL": "C.UTF-8"},
                 file_actions=[
@@ -113,8 +131,9 @@ class Launcher:
                 setsigmask=[],
             )
         finally:
-            os.close(null)
-            os.close(duplicate)
+            process.close_all([null, duplicate])
+            if sealed:
+                sealed.close()
 
     async def fork(self, kind: str, task: str, fds: Mapping[str, int]) -> tuple[int, int]:
         """Have a shim forked and return (its pid, its pidfd).
@@ -213,7 +232,6 @@ class Launcher:
 
     async def stop(self) -> None:
         """End the launcher and wait until it is gone; shims live on."""
-        self._stopping = True
         loop = asyncio.get_running_loop()
         self._lose()
         if self._pidfd >= 0:

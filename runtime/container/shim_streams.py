@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from runtime.container.messages import STDERR, STDOUT
+from runtime.container.shim_client import QUEUE_LIMIT
 from runtime.container.shim_loop import READABLE, WRITABLE
 from runtime.linux import terminal
 
@@ -126,7 +127,7 @@ class Streams:
         self._master = -1
         self.log = log
         self.draining = False
-        """True when the writers are dead: slow clients no longer stop the reading."""
+        """True when the first process is dead: slow clients hardly stop the reading any more."""
         self.on_end: Callable[[], None] = lambda: None
         self.on_gone: Callable[[str, str], None] = lambda _number, _reason: None
 
@@ -185,9 +186,10 @@ class Streams:
             self._loop.unwatch(output.fd)
 
     def _is_blocked(self, output: Output) -> bool:
-        if self.draining:
-            return False
-        return any(c.throttled and output.stream in c.streams for c in self._clients)
+        listeners = [client for client in self._clients if output.stream in client.streams]
+        if self.draining:  # a full pipe still fits; a stranger that writes on and on does not
+            return any(client.queued >= 2 * QUEUE_LIMIT for client in listeners)
+        return any(client.throttled for client in listeners)
 
     def _close_output(self, output: Output) -> None:
         self._outputs.remove(output)

@@ -93,6 +93,14 @@ def close_all(fds: Sequence[int]) -> None:
             continue
 
 
+def move_up(fd: int) -> int:
+    """Move a descriptor above those that a program to be executed is given by number."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 16)
+    finally:
+        os.close(fd)
+
+
 def close_above(fd: int) -> None:
     """Close every descriptor with a higher number: what a careless parent left open."""
     syscalls.close_range(fd + 1, -1)
