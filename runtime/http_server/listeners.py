@@ -121,6 +121,8 @@ def _open_tcp(url: str, address: str, default_port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it: a client that vanished must not keep its stream for ever.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.bind((host, int(port or default_port)))
     except OSError as error:
         sock.close()

@@ -2,7 +2,8 @@
 
 Run it by hand: ``python -m tests.support.record_api_answers /var/run/docker.sock``. The requests
 name objects that do not exist, or are wrong in themselves, so the answers say nothing of the
-machine and nothing is changed. What differs between machines (dates, builds) is left out.
+machine and nothing is changed; for the heads of streams two containers are made and removed. What
+differs between machines (dates, builds) is left out.
 """
 
 from __future__ import annotations
@@ -107,6 +108,45 @@ REQUESTS = (
 )
 
 
+CONTAINERS = {
+    "api-recorded-plain": {"Image": "busybox", "Cmd": ["cat"], "OpenStdin": True},
+    "api-recorded-tty": {"Image": "busybox", "Cmd": ["cat"], "OpenStdin": True, "Tty": True},
+}
+"""Made and started before the heads below are recorded, and removed afterwards."""
+
+_PLAIN = "/v1.51/containers/api-recorded-plain"
+_ATTACH = "stream=1&stdin=1&stdout=1&stderr=1"
+_WEBSOCKET = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://docker\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+HEADS = (
+    *(
+        Recorded(method, f"{version}/containers/{name}/{target}", headers)
+        for version in ("/v1.51", "/v1.41")
+        for name in CONTAINERS
+        for method, target, headers in (
+            ("GET", "logs?stdout=1&follow=1", ""),
+            ("POST", f"attach?{_ATTACH}", _UPGRADE),
+            ("POST", f"attach?{_ATTACH}", ""),
+        )
+    ),
+    Recorded("POST", f"{_PLAIN}/wait?condition=next-exit"),
+    Recorded("GET", f"{_PLAIN}/stats"),
+    Recorded("GET", f"{_PLAIN}/export"),
+    Recorded("GET", f"{_PLAIN}/attach/ws?{_ATTACH}", _WEBSOCKET),
+    Recorded("POST", "/v1.51/exec/{exec}/start", _UPGRADE + _JSON, '{"Tty":false}'),
+    Recorded("POST", "/v1.51/exec/{exec}/start", _JSON, '{"Tty":true}'),
+    Recorded("POST", "/v1.51/exec/{exec}/start", _JSON, '{"Detach":true}'),
+    Recorded("GET", "/v1.51/images/get?names=busybox"),
+    Recorded("GET", "/v1.51/events"),
+    Recorded("POST", f"{_PLAIN}/start"),
+    Recorded("POST", f"{_PLAIN}/kill?signal=KILL"),
+)
+"""Requests whose answers' heads are recorded."""
+
+
 def read_answer(sock: socket.socket, method: str) -> dict[str, object]:
     """Read an answer and return what is to be compared."""
     data = b""
@@ -131,7 +171,7 @@ def read_answer(sock: socket.socket, method: str) -> dict[str, object]:
     return {
         "status": first.partition(" ")[2],
         "headers": {name: value for name, value in headers.items() if name not in _IGNORED},
-        "body": body.decode(),
+        "body": body.decode("utf-8", "replace"),
     }
 
 
@@ -144,10 +184,41 @@ def ask(path: str, request: Recorded) -> dict[str, object]:
         return read_answer(sock, request.method)
 
 
+def ask_head(path: str, request: Recorded) -> dict[str, object]:
+    """Send a request to a unix socket and return the head of its answer."""
+    if "{exec}" in request.target:
+        body = '{"Cmd":["cat"],"AttachStdin":true,"AttachStdout":true}'
+        made = ask(path, Recorded("POST", f"{_PLAIN}/exec", _JSON, body))
+        identifier = json.loads(str(made["body"]))["Id"]
+        request = request._replace(target=request.target.replace("{exec}", identifier))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(_SECONDS)
+        sock.connect(path)
+        sock.sendall(request.encode())
+        answer = read_answer(sock, "HEAD")
+    del answer["body"]
+    return answer
+
+
+def record_heads(path: str) -> list[dict[str, object]]:
+    """Make the containers, record the heads, remove the containers."""
+    for name, body in CONTAINERS.items():
+        target = f"/containers/create?name={name}"
+        ask(path, Recorded("POST", target, _JSON, json.dumps(body)))
+        ask(path, Recorded("POST", f"/containers/{name}/start"))
+    try:
+        return [{"request": list(each), "answer": ask_head(path, each)} for each in HEADS]
+    finally:
+        for name in CONTAINERS:
+            ask(path, Recorded("DELETE", f"/containers/{name}?force=1"))
+
+
 def main() -> None:
     """Record all answers of the engine whose socket is named on the command line."""
-    answers = [{"request": list(each), "answer": ask(sys.argv[1], each)} for each in REQUESTS]
-    FILE.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
+    path = sys.argv[1]
+    answers = [{"request": list(each), "answer": ask(path, each)} for each in REQUESTS]
+    document = {"answers": answers, "heads": record_heads(path)}
+    FILE.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
