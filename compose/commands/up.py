@@ -78,13 +78,15 @@ UP_FLAGS = (
 def up(context: Context, args: Args) -> int:
     """Create and start what the project says, in the background or attached."""
     _check_flags(args)
+    if args.on("watch"):
+        raise UsageError("--watch is not supported yet", hint="start without it")
     job = Job(context, args)
     detached = args.on("detach") or args.on("wait") or args.on("no-start")
     plan = job.prepare()
-    if context.dry_run:
-        return context.show(plan)
     if args.on("no-start"):
         plan = plan.phase(CREATE)
+    if context.dry_run:
+        return context.show(plan)
     if detached:
         job.execute(plan)
         return 0
@@ -108,10 +110,10 @@ def up(context: Context, args: Args) -> int:
 def create(context: Context, args: Args) -> int:
     """Create containers without starting them."""
     job = Job(context, args)
-    plan = job.prepare()
+    plan = job.prepare().phase(CREATE)
     if context.dry_run:
         return context.show(plan)
-    job.execute(plan.phase(CREATE))
+    job.execute(plan)
     return 0
 
 

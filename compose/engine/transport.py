@@ -267,6 +267,9 @@ class Transport:
                 connection.close()
                 if not _repeatable(request, error):
                     raise
+            except BaseException:
+                connection.close()
+                raise
         connection = await self._connect(self.address)
         try:
             return await self._round_trip(connection, request)

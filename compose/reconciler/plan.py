@@ -344,7 +344,10 @@ class Plan:
     def phase(self, *phases: str) -> Plan:
         """The part of the plan in some phases; order across phases is dropped."""
         part = Plan()
-        part.notes, part.summary = self.notes, self.summary
+        part.notes = self.notes
+        part.summary = [
+            line for line in self.summary if START in phases or not line[1].startswith("start ")
+        ]
         places: dict[int, int] = {}
         for number, operation in self:
             if operation.phase in phases:

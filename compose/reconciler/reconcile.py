@@ -13,6 +13,7 @@ from compose.graph import start_order
 from compose.reconciler import labels
 from compose.reconciler.divergence import network_cause, volume_cause
 from compose.reconciler.draft import Draft
+from compose.reconciler.notes import project_notes
 from compose.reconciler.observed import ENDED
 from compose.reconciler.plan import (
     Connect,
@@ -45,6 +46,7 @@ ORPHANS = (
 def reconcile(project: Project, observed: Observed, options: UpOptions) -> Plan:
     """Plan an ``up`` of a project whose services and resources are all wanted."""
     draft = Draft(project, observed, options)
+    draft.plan.notes += project_notes(project)
     for key, network in sorted(project.networks.items()):
         _network(draft, key, network)
     for key, volume in sorted(project.volumes.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from compose.engine.loop_connection import connect_on_loop
 from compose.engine.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.support.api_client import Api
 
@@ -24,3 +25,14 @@ async def connected(api: Api) -> AsyncIterator[EngineClient]:
         yield client
     finally:
         client.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until a condition is true.
+
+    Raises:
+        TimeoutError: it does not come true in half a minute.
+    """
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the condition is any, not an event
+            await asyncio.sleep(0.001)
