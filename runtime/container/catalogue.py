@@ -120,8 +120,11 @@ class Catalogue:
         """Write a container's row, and its events, into a transaction.
 
         Raises:
+            NotFound: the container was removed meanwhile: its row must not come back.
             Conflict: the name is taken.
         """
+        if container.id not in self._by_id and container.id not in self._coming:
+            raise NotFound(f"No such container: {container.id}")
         try:
             transaction.put(KIND, container.id, container.to_document(), container.name)
         except NameTaken as error:

@@ -134,11 +134,11 @@ class Creator:
     async def _make(self, container: Container) -> None:
         parts = self._parts
         async with contextlib.AsyncExitStack() as undo:
+            parts.catalogue.begin(container)
+            undo.push_async_callback(undo_create, parts, container)
             with parts.store.transaction() as transaction:
                 transaction.begin(INTENT, container.id)
                 parts.catalogue.save(transaction, container)
-            parts.catalogue.begin(container)
-            undo.push_async_callback(undo_create, parts, container)
             await parts.snapshotter.prepare(container.id, container.layers)
             await self._make_volumes(container)
             with parts.store.transaction() as transaction:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from runtime.container.sessions import ClientConnection
 
 JsonObject = dict[str, object]
+
+_log = logging.getLogger(__name__)
 
 KIND = "exec"
 KEPT_SECONDS = 300.0
@@ -266,19 +269,26 @@ class Execs:
 
     async def recover(self) -> None:
         """Take over the execs of an earlier engine, and forget those that nobody knows of."""
-        for identifier, document in self._parts.store.items(KIND):
-            container = self._parts.catalogue.find(str(document.get("container")))
-            body = document.get("body")
-            if container is None or not isinstance(body, dict):
-                self._erase(identifier)
-                continue
-            session = ExecSession(identifier, container, body)
+        known = self._parts.store.items(KIND)
+        await asyncio.gather(*(self._recover(*entry) for entry in known))
+
+    async def _recover(self, identifier: str, document: JsonObject) -> None:
+        container = self._parts.catalogue.find(str(document.get("container")))
+        body = document.get("body")
+        if container is None or not isinstance(body, dict):
+            self._erase(identifier)
+            return
+        try:
             found = await self._parts.tasks.adopt(identifier)
-            if found is None:
-                self._erase(identifier)
-            else:
-                self._add(session)
-                self._adopt(session, found)
+        except EngineError as error:
+            _log.warning("exec %s of %s: %s", identifier, container.name, error.message)
+            return
+        if found is None:
+            self._erase(identifier)
+        else:
+            session = ExecSession(identifier, container, body)
+            self._add(session)
+            self._adopt(session, found)
 
     def _adopt(self, session: ExecSession, found: Task | ExitRecord) -> None:
         session.started = True

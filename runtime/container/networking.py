@@ -71,6 +71,7 @@ class ContainerNetworks:
         """Disconnect a container, running or not."""
         found = self._parts.catalogue.get(container)
         async with found.live.lock:
+            _require_settled(found)
             fds = await _descriptors(found)
             try:
                 attachment = await self._controller.disconnect(

@@ -43,6 +43,7 @@ class Recovery:
         self._execs = execs
         self._health = health
         self._later: list[asyncio.Task[None]] = []
+        self._removals: list[tuple[Container, bool]] = []
 
     async def run(self) -> None:
         """Adopt what lives, finish or undo what was begun."""
@@ -58,7 +59,11 @@ class Recovery:
 
     async def finish(self) -> None:
         """Do what may be done while clients are served: policies, orphans."""
+        for container, volumes in self._removals:
+            self._spawn(self._containers.remover.resume(container, volumes=volumes))
         for container in self._parts.catalogue:
+            if container.state.removing:
+                continue
             if container.state.restarting:
                 self._containers.restarter.plan(container)
             elif not container.state.running and wanted_at_boot(container):
@@ -81,20 +86,24 @@ class Recovery:
 
     async def _settle(self, container: Container, intents: dict[str, Intent]) -> None:
         parts = self._parts
+        removal = intents.get(remove.INTENT)
+        container.state.removing = removal is not None
         if create.INTENT in intents:
             await create.undo_create(parts, container)
-        elif remove.INTENT in intents:
-            container.state.removing = True
-            volumes = bool(intents[remove.INTENT].run)
-            await self._kill_left_over(container)
-            await self._containers.remover.finish(container, volumes=volumes)
-        elif start.INTENT in intents or container.state.starting:
+            return
+        if start.INTENT in intents or container.state.starting:
             await self._settle_start(container)
         elif ending.INTENT in intents:
             container.live.stop_asked = stop.INTENT in intents
             await self._containers.ender.finish(container, None)
         elif container.state.active:
             await self._settle_running(container, intents.get(stop.INTENT))
+        if removal is None:
+            return
+        if container.state.active:
+            self._removals.append((container, bool(removal.run)))
+        else:
+            await self._containers.remover.finish(container, volumes=bool(removal.run))
 
     async def _settle_start(self, container: Container) -> None:
         """Roll a start forward when the program ran, else undo it."""

@@ -55,17 +55,30 @@ class Remover:
         if state.running and not force:
             raise Conflict(_running_text(container, ref))
         state.removing = True
+        with self._parts.store.transaction() as transaction:
+            transaction.begin(INTENT, container.id, int(volumes))
+            self._parts.catalogue.save(transaction, container)
+        await self.resume(container, volumes=volumes)
+
+    async def resume(self, container: Container, *, volumes: bool) -> None:
+        """Go on with a removal that has begun: end what runs, then remove."""
         try:
-            while state.running:
+            while not await self._remove_stopped(container, volumes=volumes):
                 await self._stopper.end_for_removal(container)
-            async with container.live.lock:
-                with self._parts.store.transaction() as transaction:
-                    transaction.begin(INTENT, container.id, int(volumes))
-                    self._parts.catalogue.save(transaction, container)
-                await self.finish(container, volumes=volumes)
         except BaseException:
-            state.removing = False
+            container.state.removing = False
+            with self._parts.store.transaction() as transaction:
+                transaction.end(INTENT, container.id)
+                self._parts.catalogue.save(transaction, container)
             raise
+
+    async def _remove_stopped(self, container: Container, *, volumes: bool) -> bool:
+        """Remove a container unless it runs: a start may have held the lock before us."""
+        async with container.live.lock:
+            if container.state.running:
+                return False
+            await self.finish(container, volumes=volumes)
+            return True
 
     async def finish(self, container: Container, *, volumes: bool) -> None:
         """Do what an intent ``remove`` promises; each step may be done twice."""

@@ -68,12 +68,16 @@ class _Connection(http.client.HTTPConnection):
 class EngineProcess:
     """Starts, kills and asks an engine."""
 
-    def __init__(self, work: Path, *arguments: str) -> None:
+    program = (sys.executable, "-m", "runtime")
+
+    def __init__(self, work: Path, *arguments: str, pool: str = POOL) -> None:
         self.data_root = work / "data"
         self.run_root = work / "run"
         self.socket_path = str(self.run_root / "shoal.sock")
         self.log = work / "engine.log"
-        self._arguments = arguments
+        self.program: tuple[str, ...] = ("-m", "runtime")
+        """What the interpreter runs; tests of crashes put another program here."""
+        self._arguments = ("--default-address-pool", pool, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
         self._archive = work / "busybox.tar"
 
@@ -91,7 +95,10 @@ class EngineProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "runtime"),
+                    *(
+                        os.environ.get("SHOAL_TEST_ENGINE", "").split()
+                        or (sys.executable, "-m", "runtime")
+                    ),
                     *("--data-root", str(self.data_root), "--run-root", str(self.run_root)),
                     *("--default-address-pool", POOL, *self._arguments),
                 ],
