@@ -68,8 +68,6 @@ class _Connection(http.client.HTTPConnection):
 class EngineProcess:
     """Starts, kills and asks an engine."""
 
-    program = (sys.executable, "-m", "runtime")
-
     def __init__(self, work: Path, *arguments: str, pool: str = POOL) -> None:
         self.data_root = work / "data"
         self.run_root = work / "run"
@@ -95,12 +93,9 @@ class EngineProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(
-                        os.environ.get("SHOAL_TEST_ENGINE", "").split()
-                        or (sys.executable, "-m", "runtime")
-                    ),
+                    *(sys.executable, *self.program),
                     *("--data-root", str(self.data_root), "--run-root", str(self.run_root)),
-                    *("--default-address-pool", POOL, *self._arguments),
+                    *self._arguments,
                 ],
                 cwd=ROOT,
                 env={**environment, "SHOAL_CONFIG": str(self.run_root.parent / "daemon.json")},
