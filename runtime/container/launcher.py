@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import gc
 import os
+import select
 import sys
 
 from runtime.container import launcher_warmup, shim
@@ -42,12 +43,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
     process.ignore_signals(process.SIGPIPE)
     if cgroup:
         _join(cgroup)
-    launcher_warmup.run()
-    gc.collect()
-    process.close_above(int(number))
     process.ignore_signals(process.SIGCHLD)  # the kernel reaps
-    gc.disable()
-    gc.freeze()
     serve(_socket.socket(fileno=int(number)), spawners)
 
 
@@ -93,7 +89,10 @@ def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
     identity = build()
     early_names: list[str] = []
     early_fds: list[int] = []
+    rounds = launcher_warmup.ROUNDS
     while True:
+        while rounds and not early_fds and not _has_order(sock):
+            rounds = _warm_up(sock, rounds)
         data, fds = process.receive_message(sock)
         if not data:
             return
@@ -109,6 +108,23 @@ def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
                 _fork(sock, number, (kind, task), named, spawners)
             case _:
                 raise MessageError("the engine sent an unknown order")
+
+
+def _has_order(sock: _socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _warm_up(sock: _socket.socket, rounds: int) -> int:
+    """Use idle time to make future shims small; return how many rounds are left."""
+    rounds = rounds - 1 if launcher_warmup.run_once() else 0
+    gc.collect()
+    process.close_above(sock.fileno())
+    if rounds == 0:
+        gc.disable()
+        gc.freeze()
+    return rounds
 
 
 def _fork(

@@ -1,8 +1,8 @@
-"""What the launcher does once before its first fork, so that shims share the pages.
+"""What the launcher does while it is idle for the first time, so that shims share the pages.
 
 Whatever a shim runs for the first time after the fork (adaptive bytecode, the interpreter's method
 cache, a cached layout) becomes pages of its own. So a whole dummy task is run here several times: a
-first process without a program, two clients, a log in memory.
+first process without a program, which plays the engine as well, two clients, a log in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from runtime.container.messages import Message, decode
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import host_layout
 
-_ROUNDS = 8
 _BRIEF: dict[str, object] = {
     "cgroup": "",
     "cols": 0,
@@ -29,16 +28,31 @@ _BRIEF: dict[str, object] = {
 _OUTPUT = b'some "output"\n of \t a program\xc3\xa4\n and more'
 
 
-def run() -> None:
-    """Run dummy tasks; without the right to mount, and so without a directory, none."""
+ROUNDS = 8
+
+
+def run_once() -> bool:
+    """Run one dummy task; False where it cannot be done, for want of the right to mount."""
     host_layout()
+    try:
+        directory = _memory_directory()
+    except OSError:
+        return False
     process.default_signals(process.SIGCHLD)
-    for _round in range(_ROUNDS):
+    _run_task(directory)
+    process.ignore_signals(process.SIGCHLD)
+    _reap_shims()
+    return True
+
+
+def _reap_shims() -> None:
+    """Reap shims that ended while the kernel did not do it for us."""
+    while True:
         try:
-            directory = _memory_directory()
-        except OSError:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return
+        except ChildProcessError:
             return
-        _run_task(directory)
 
 
 def _memory_directory() -> int:
@@ -54,25 +68,15 @@ def _memory_directory() -> int:
 def _run_task(directory: int) -> None:
     """Run a task from its making to its end; what it leaves open the launcher closes."""
     engine, ours = _pair()
-    if os.fork() == 0:
-        try:
-            _be_engine(engine)
-        finally:
-            os._exit(0)
-    engine.close()
     fds = {
         "control": ours.detach(),
+        "engine": engine.detach(),
         "plan": process.sealed_memory("warm-up", shim_birth.write_plan(_BRIEF, {})),
         "run": directory,
         "dir": os.dup(directory),
         "netns": os.dup(directory),
     }
     shim.serve("container", "warm-up", fds, _spawn)
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
 def _pair() -> tuple[_socket.socket, _socket.socket]:
@@ -80,9 +84,29 @@ def _pair() -> tuple[_socket.socket, _socket.socket]:
     return _socket.socketpair(_socket.AF_UNIX, kind)
 
 
+def _spawn(
+    plan: dict[str, object], fds: dict[str, int], sync_fd: int, *, sibling: bool
+) -> tuple[int, int]:
+    """Make a first process that plays the engine, then writes a little and ends."""
+    del plan, sibling
+    pid, pidfd = syscalls.clone3(syscalls.CLONE_PARENT, 0)
+    if pid == 0:
+        try:
+            sync = _socket.socket(fileno=sync_fd)
+            sync.send(b"created")
+            _be_engine(_socket.socket(fileno=fds["engine"]))
+            sync.recv(2)
+            for name in ("stdout", "stderr"):
+                os.write(fds[name], _OUTPUT)
+        finally:
+            os._exit(0)
+    return pid, pidfd
+
+
 def _be_engine(control: _socket.socket) -> None:
-    """Attach clients, let the task go, acknowledge its end."""
-    _await(control, "created")
+    """Attach clients, let the task go; the end of this process is the engine's, too."""
+    while decode(process.receive_message(control)[0]).verb != "created":
+        pass
     for number, flags in (("1", ("stdin", "stdout", "framed")), ("2", ("stderr", "held"))):
         ours, theirs = _pair()
         ours.send(b"typed")
@@ -90,28 +114,3 @@ def _be_engine(control: _socket.socket) -> None:
         process.send_message(control, message, [theirs.fileno()])
     for verb, *words in (("live", "2"), ("fds",), ("go",)):
         control.send(Message(verb, words).encode())
-    _await(control, "exited")
-    control.send(b"ack")
-
-
-def _await(control: _socket.socket, verb: str) -> None:
-    while decode(process.receive_message(control)[0]).verb != verb:
-        pass
-
-
-def _spawn(
-    plan: dict[str, object], fds: dict[str, int], sync_fd: int, *, sibling: bool
-) -> tuple[int, int]:
-    """Make a first process that writes a little and ends."""
-    del plan, sibling
-    pid, pidfd = syscalls.clone3(syscalls.CLONE_PARENT, 0)
-    if pid == 0:
-        try:
-            sync = _socket.socket(fileno=sync_fd)
-            sync.send(b"created")
-            sync.recv(2)
-            for name in ("stdout", "stderr"):
-                os.write(fds[name], _OUTPUT)
-        finally:
-            os._exit(0)
-    return pid, pidfd

@@ -97,6 +97,11 @@ class Birth:
         self.on_failed: Callable[[str, int, str], None]
 
     @property
+    def went(self) -> bool:
+        """True when init was told to execute the program."""
+        return self._went
+
+    @property
     def over(self) -> bool:
         """True when init has said its last word."""
         return self._sync < 0
@@ -128,15 +133,11 @@ class Birth:
     def undo(self) -> None:
         """Kill and reap whatever was made."""
         self._close()
+        # An init that the helper could not tell of ends by itself: its conversation is closed.
         for pid in (self._helper, self.pid):
             if pid:
                 os.kill(pid, process.SIGKILL)
-        # An init that the helper could not tell of ends by itself: its conversation is closed.
-        while True:
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                break
+                os.waitpid(pid, 0)
         self._helper = self.pid = 0
 
     def _close(self) -> None:

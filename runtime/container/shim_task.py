@@ -266,8 +266,11 @@ class ShimTask:
         self._end_when_deserted()
 
     def _on_lost(self) -> None:
-        """The engine has gone without another one in its place."""
-        if self.state in ("forked", "ready", "created"):
+        """The engine has gone without another one in its place.
+
+        After `go` the task may be running already, so it lives on.
+        """
+        if self.state in ("forked", "ready", "created") and not self._birth.went:
             self._forget_init()
             self._birth.undo()
             self._kill_rest()
