@@ -7,11 +7,13 @@ outlive the engine and keep their layers from being collected until they are pru
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from runtime.image.times import parse_moment, rfc3339
 
@@ -71,6 +73,17 @@ class BuildCache:
         for key, data in store.items(_KIND):
             self._entries[key] = CacheEntry(key=key, **data)  # type: ignore[arg-type]
         self._touched: set[str] = set()
+        self._flights: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def flight(self, key: str) -> asyncio.Lock:
+        """Return the lock under which a step is looked up and run: builds side by side run it once.
+
+        Whoever waited for it finds the result of the first.
+        """
+        lock = self._flights.get(key)
+        if lock is None:
+            lock = self._flights[key] = asyncio.Lock()
+        return lock
 
     def find(self, key: str) -> CacheEntry | None:
         """Return an entry whose layer is still there, and note that it was used."""

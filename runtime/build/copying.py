@@ -45,15 +45,15 @@ async def copy_files(build: Build, state: StageState, instruction: Instruction) 
                       instruction.name, digests),
             order.text,
         )  # fmt: skip
-        if take_cached(build, state, step):
-            return
 
         def write(root_fd: int) -> None:
             owner = lookup_owner(root_fd, order.chown) if order.chown else None
             extract = instruction.name == "ADD"
             transfer(root_fd, Transfer(items, order.destination, owner, order.chmod, extract))
 
-        await make_layer(build, state, step, write)
+        async with build.cache.flight(step.key):
+            if not take_cached(build, state, step):
+                await make_layer(build, state, step, write)
 
 
 @dataclass(frozen=True, slots=True)

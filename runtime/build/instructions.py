@@ -90,14 +90,10 @@ async def _run(build: Build, state: StageState, instruction: Instruction) -> Non
         f"RUN {shown} # buildkit",
         with_init=True,
     )  # fmt: skip
-    if take_cached(build, state, step):
-        return
-    await _execute(
-        build,
-        state,
-        step,
-        _Command(argv, _environment(env, proxies, proxies), user, workdir, network),
-    )
+    program = _Command(argv, _environment(env, proxies, proxies), user, workdir, network)
+    async with build.cache.flight(step.key):
+        if not take_cached(build, state, step):
+            await _execute(build, state, step, program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +194,11 @@ async def _workdir(build: Build, state: StageState, instruction: Instruction) ->
         return
     user = settings.text("User")
     step = LayerStep(cache_key("workdir", state.chains[-1:], path, user), text)
-    if take_cached(build, state, step):
-        return
 
     def write(root_fd: int) -> None:
         owner = lookup_owner(root_fd, user) if user else (0, 0)
         os.close(ensure_directory(root_fd, path, owner))
 
-    await make_layer(build, state, step, write)
+    async with build.cache.flight(step.key):
+        if not take_cached(build, state, step):
+            await make_layer(build, state, step, write)
