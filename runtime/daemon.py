@@ -131,6 +131,8 @@ class Daemon:
         self._config = config
         self._tls = tls
         self._ending = asyncio.Event()
+        self._urls = config.hosts or (f"unix://{config.socket_path}",)
+        self._own_sockets = False
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -149,6 +151,7 @@ class Daemon:
             systemd.notify(os.environ, "STOPPING=1")
             assembly.engine.events.close()
             await server.close(_STOP_SECONDS)
+            self._remove_sockets()
         finally:
             await assembly.close()
 
@@ -159,11 +162,18 @@ class Daemon:
             await server.listen(sock)
         if activated:
             return
-        for url in self._config.hosts or (f"unix://{self._config.socket_path}",):
+        self._own_sockets = True
+        for url in self._urls:
             if url.startswith("fd://"):
                 raise InvalidArgument(f"host {url}: no socket was passed by systemd")
             sock = self._open(url, context)
             await server.listen(sock, None if url.startswith("unix://") else context)
+
+    def _remove_sockets(self) -> None:
+        """Take away the socket files that this engine made, while it still owns its directories."""
+        for url in self._urls if self._own_sockets else ():
+            with contextlib.suppress(OSError):
+                os.unlink(url.removeprefix("unix://"))
 
     def _open(self, url: str, context: ssl.SSLContext | None) -> socket.socket:
         if url.startswith("tcp://") and context is None:

@@ -32,7 +32,7 @@ if ! "$shoal" image inspect "$base" >/dev/null 2>&1; then
   say "Packing this machine's Python into the image $base ..."
   "$shoal" image pack "$base" "$root/.venv/bin/python" sh mkdir chown
 fi
-"$shoal" --project-directory "$stack" up -d --build --wait
+"$shoal" --project-directory "$stack" up -d --build --quiet-build --wait
 
 address=$("$shoal" --project-directory "$stack" port web 8000)
 url=http://127.0.0.1:${address##*:}/
