@@ -202,12 +202,18 @@ async def test_the_network_namespace_is_found_by_its_link(place: Place) -> None:
 async def test_an_idle_shim_does_not_wake_up(place: Place) -> None:
     task = await place.start("sleep", "1000")
     await task.fds()
+    await eventually(lambda: sleeps(task.shim_pid))
     before = wake_ups(task.shim_pid)
     exec_task = await place.exec(task, "sleep", "0.5")
     await exec_task.go()
     await finish(exec_task)
     assert wake_ups(task.shim_pid) == before
     await task.kill()
+
+
+def sleeps(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
 
 
 def wake_ups(pid: int) -> int:
