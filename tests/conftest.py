@@ -10,6 +10,13 @@ import json
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine must not fail a property: no example has a deadline.
+settings.register_profile(
+    "shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.load_profile("shoal")
 
 
 def _missing_for_root() -> str | None:
