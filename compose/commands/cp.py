@@ -92,7 +92,7 @@ def _unpack(data: bytes, path: str, target: str) -> None:
     """Unpack an archive whose top entry is the base name of ``path`` as ``target``."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         if os.path.isdir(target):
-            archive.extractall(target, filter="tar")
+            _extract(archive, target, archive.getmembers())
             return
         parent = os.path.dirname(os.path.abspath(target))
         if not os.path.isdir(parent):
@@ -103,7 +103,23 @@ def _unpack(data: bytes, path: str, target: str) -> None:
             rest = member.name.removeprefix(top).lstrip("/")
             member.name = os.path.join(os.path.basename(target.rstrip("/")), rest).rstrip("/")
             members.append(member)
-        archive.extractall(parent, members, filter="tar")
+        _extract(archive, parent, members)
+
+
+def _extract(archive: tarfile.TarFile, directory: str, members: list[tarfile.TarInfo]) -> None:
+    """Unpack members; none of them may lie outside of the directory."""
+    if hasattr(tarfile, "tar_filter"):
+        archive.extractall(directory, members, filter="tar")
+        return
+    # Python before 3.11.4, such as Debian 12's, has no filters.
+    root = os.path.realpath(directory)
+    for member in members:
+        member.name = member.name.lstrip("/")
+        path = os.path.realpath(os.path.join(root, member.name))
+        if os.path.commonpath([root, path]) != root:
+            raise ShoalError(f"{member.name} would be unpacked outside of {directory}")
+        member.mode &= 0o755
+        archive.extract(member, root)
 
 
 async def _copy_in(

@@ -10,6 +10,7 @@ intervals, and encode 8 to 38 times slower; adding a published port takes 12 mic
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -33,7 +34,7 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEWTABLE, _GETTABLE, _DELTABLE = 0, 1, 2
 _NEWCHAIN, _GETCHAIN, _DELCHAIN, _NEWRULE, _GETRULE, _DELRULE = 3, 4, 5, 6, 7, 8
 _NEWSET, _GETSET, _DELSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 9, 10, 11, 12, 13, 14
-_DESTROYTABLE, _DESTROYSETELEM = 26, 30
+_DESTROYTABLE, _DESTROYSETELEM = 26, 30  # Linux 6.3
 _REQUEST, _ACK, _DUMP, _CREATE, _APPEND = 0x1, 0x4, 0x300, 0x400, 0x800
 _ERROR, _DONE, _ACK_TLVS = 2, 3, 0x200
 _ELEMENTS_PER_MESSAGE = 1000
@@ -48,6 +49,8 @@ class Message(NamedTuple):
     family: int
     payload: bytes
     what: str
+    optional: bool = False
+    """Whether the object to remove may be absent."""
 
 
 class Element(NamedTuple):
@@ -96,7 +99,8 @@ class Batch:
 
     def destroy_table(self) -> None:
         """Remove the table with everything in it, if it exists."""
-        self._add(_DESTROYTABLE, 0, text(1, self.table), f"destroy table {self.table}")
+        self.add_table()  # so that there is one to remove, on kernels before 6.3 too
+        self._add(_DELTABLE, 0, text(1, self.table), f"destroy table {self.table}")
 
     def add_chain(self, name: str, kind: str = "", hook: int = 0, priority: int = 0) -> None:
         """Make a chain; one with a type (filter, nat) is hooked into the packet path."""
@@ -189,6 +193,25 @@ def _element(element: Element) -> bytes:
     return encoded
 
 
+def _is_destroy(message: Message) -> bool:
+    return message.type == _NFNL_SUBSYS | _DESTROYSETELEM
+
+
+def _deletions(message: Message) -> list[Message]:
+    """Say a removal in words of kernels before 6.3: each element by itself, as it may be absent."""
+    if not _is_destroy(message):
+        return [message]
+    kind = _NFNL_SUBSYS | _DELSETELEM
+    values = dict(attributes(message.payload))
+    prefix = attribute(1, values[1]) + attribute(2, values[2])
+    return [
+        message._replace(
+            type=kind, payload=prefix + attribute(3, attribute(1, element)), optional=True
+        )
+        for _, element in attributes(values[3])
+    ]
+
+
 class NftSocket:
     """A netfilter netlink socket of the namespace in which it is opened."""
 
@@ -203,6 +226,7 @@ class NftSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, 32, buffer)
                 self._socket.setsockopt(socket.SOL_SOCKET, 33, buffer)
         self._sequence = 0
+        self._destroys: bool | None = None
 
     @property
     def port(self) -> int:
@@ -227,8 +251,28 @@ class NftSocket:
             NetlinkError: the first command that failed.
         """
         messages = [message for batch in batches for message in batch.messages]
+        if any(_is_destroy(message) for message in messages) and not self._knows_destroy():
+            messages = [plain for message in messages for plain in _deletions(message)]
+        refused = self._send(messages)
+        absent = {index for index, code in refused if code == errno.ENOENT}
+        if any(messages[index].optional for index in absent):
+            messages = [m for i, m in enumerate(messages) if not (i in absent and m.optional)]
+            refused = self._send(messages)
+        for index, code in refused:
+            raise NetlinkError(code, messages[index].what if index >= 0 else "packet filter")
+
+    def _knows_destroy(self) -> bool:
+        """Tell whether this kernel can remove what may be absent; it is asked once."""
+        if self._destroys is None:
+            name = "shoal-does-not-exist"
+            probe = Message(_NFNL_SUBSYS | _DESTROYTABLE, 0, INET, text(1, name), "probe")
+            self._destroys = not self._send([probe])
+        return self._destroys
+
+    def _send(self, messages: Sequence[Message]) -> list[tuple[int, int]]:
+        """Send one batch; returns (index of the message, or -1, and error) of what was refused."""
         if not messages:
-            return
+            return []
         first = self._sequence + 1
         parts = [self._frame(_BATCH_BEGIN, _REQUEST, 0, b"", 10)]
         for position, message in enumerate(messages, 1):
@@ -236,12 +280,13 @@ class NftSocket:
             parts.append(self._frame(message.type, flags, message.family, message.payload))
         parts.append(self._frame(_BATCH_END, _REQUEST, 0, b"", 10))
         self._socket.send(b"".join(parts))
+        refused = []
         for kind, _flags, sequence, body in self._answers():
             code = -struct.unpack_from("=i", body)[0] if kind == _ERROR else 0
             if code:
-                position = sequence - first - 1
-                known = 0 <= position < len(messages)
-                raise NetlinkError(code, messages[position].what if known else "packet filter")
+                index = sequence - first - 1
+                refused.append((index if 0 <= index < len(messages) else -1, code))
+        return refused
 
     def _frame(
         self, kind: int, flags: int, family: int, payload: bytes, resource: int = 0

@@ -289,3 +289,22 @@ async def test_a_request_is_checked_before_anything_is_made(lab: Lab) -> None:
     request = SandboxRequest("c" * 64, "web", "web", network_mode="host", publish_all=True)
     warnings = lab.controller.check(request)
     assert warnings == ["Published ports are discarded when using host network mode"]
+
+
+@pytest.mark.parametrize("knows_destroy", [True, False])
+async def test_what_is_absent_is_removed_without_complaint(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, knows_destroy: bool
+) -> None:
+    await network(lab, "app")
+    with nft.NftSocket() as filters:
+        if not knows_destroy:  # as on kernels before 6.3
+            monkeypatch.setattr(nft.NftSocket, "_knows_destroy", lambda _: False)
+        batch = nft.Batch(nft.INET, lab.config.table)
+        batch.add_set("few", nft.SetType(4))
+        batch.add_elements("few", [nft.Element(bytes([0, 0, 0, n])) for n in (1, 2, 3)])
+        filters.commit(batch)
+        batch = nft.Batch(nft.INET, lab.config.table)
+        batch.destroy_elements("few", [nft.Element(bytes([0, 0, 0, n])) for n in (2, 3, 4)])
+        filters.commit(batch)
+        left = filters.elements(nft.INET, lab.config.table, "few")
+        assert [key for key, _ in left] == [b"\0\0\0\1"]

@@ -88,7 +88,10 @@ def extract_busybox(directory: Path) -> Path:
     """Unpack the busybox root file system into a directory and return it."""
     directory.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(busybox_layer())) as tar:
-        tar.extractall(directory, filter="fully_trusted")
+        if hasattr(tarfile, "fully_trusted_filter"):
+            tar.extractall(directory, filter="fully_trusted")
+        else:  # Python before 3.11.4
+            tar.extractall(directory)
     return directory
 
 
