@@ -134,20 +134,30 @@ class JsonFileLog(NoLog):
             position = begin
         self._store(data[begin:] if begin else data, ending)
 
-    def _store(self, text: bytes, ending: bytes) -> None:
-        """Append entries for whole lines or for one part; where they do not fit, half by half."""
+    def _store(self, text: bytes, ending: bytes) -> bool:
+        """Append entries for whole lines or for one part; where they do not fit, half by half.
+
+        Returns:
+            False when the disk took nothing of it; what it did not take is counted.
+        """
         whole = text.endswith(b"\n")
         body = escape(text[:-1] if whole else text)
         lines = body.replace(b"\n", b"\\n" + ending + b'{"log":"')
         record = b'{"log":"' + lines + (b"\\n" + ending if whole else ending)
-        if len(record) > self._file.room() and b"\n" in text[:-1]:
-            middle = text.find(b"\n", len(text) // 2, len(text) - 1)
-            if middle < 0:
-                middle = text.rfind(b"\n", 0, len(text) // 2)
-            self._store(text[: middle + 1], ending)
-            self._store(text[middle + 1 :], ending)
-        else:
-            self._file.append(record, len(text))
+        single = b"\n" not in text[:-1]
+        if (single or len(record) <= self._file.room()) and self._file.append(record):
+            return True
+        if single:
+            self._file.dropped += len(text)
+            return False
+        middle = text.find(b"\n", len(text) // 2, len(text) - 1)
+        if middle < 0:
+            middle = text.rfind(b"\n", 0, len(text) // 2)
+        if not self._store(text[: middle + 1], ending):
+            self._file.dropped += len(text) - middle - 1
+            return False
+        self._store(text[middle + 1 :], ending)
+        return True
 
     def _ending(self, stream: int) -> bytes:
         now = format_time(time.time_ns())
@@ -189,7 +199,8 @@ class LocalLog(NoLog):
     def write(self, stream: int, data: bytes) -> None:
         """Store what was read from a stream."""
         header = LOCAL_HEADER.pack(LOCAL_MAGIC, stream, 0, len(data), time.time_ns())
-        self._file.append(header + data, len(data))
+        if not self._file.append(header + data):
+            self._file.dropped += len(data)
 
     def position(self) -> tuple[int, int]:
         """Return (inode, size) of the newest file: everything before is stored."""

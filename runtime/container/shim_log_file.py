@@ -73,25 +73,20 @@ class LogFile:
             os.ftruncate(self._fd, end)
             self._size = end
 
-    def append(self, record: bytes, length: int) -> None:
-        """Write whole records, rotating afterwards; what does not fit on the disk is dropped.
-
-        Args:
-            record: the bytes to write.
-            length: how many bytes of output they stand for.
-        """
+    def append(self, record: bytes) -> bool:
+        """Write whole records, rotating afterwards; False when they do not fit on the disk."""
         try:
             written = os.write(self._fd, record)
             while written < len(record):
                 written += os.write(self._fd, record[written:])
         except OSError:
             # Disk full or broken: never a half record, never a blocked container.
-            self.dropped += length
             self._truncate()
-            return
+            return False
         self._size += written
         if self._size >= self._max_size:
             self._rotate()
+        return True
 
     def _truncate(self) -> None:
         try:
