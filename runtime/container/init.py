@@ -18,7 +18,7 @@ import resource
 from runtime.container import console, program
 from runtime.container.failure import StartFailed, Step
 from runtime.container.identity import Identity, LookupFailed, resolve
-from runtime.container.rootfs import Root
+from runtime.container.rootfs import GIVEN, Root
 from runtime.linux import mounts, namespaces, paths, process, syscalls
 from runtime.linux.cgroups import Cgroup
 
@@ -47,8 +47,9 @@ def spawn_container(
 
     Args:
         plan: The compiled plan of the container.
-        fds: ``rootfs`` (a detached mount); ``stdin``, ``stdout``, ``stderr`` (absent: the null
-            device, or a terminal); ``netns``, ``ipcns``, ``pidns``, ``utsns``, ``userns`` to join.
+        fds: ``rootfs`` and ``mount:*`` (detached mounts); ``stdin``, ``stdout``, ``stderr``
+            (absent: the null device, or a terminal); ``netns``, ``ipcns``, ``pidns``, ``utsns``,
+            ``userns`` to join.
         sync_fd: The child's end of the conversation.
         sibling: Make it a child of the caller's parent, whose business it is to reap it.
 
@@ -241,9 +242,7 @@ def _container_steps(child: _Child) -> None:
     _join_namespaces(child)
     _become_session(plan)
     program.limit_bounding(plan["process"])
-    root = Root(
-        plan["root"], child.fds["rootfs"], plan["cgroup"], userns="user" in plan["namespaces"]
-    )
+    root = Root(plan["root"], child.fds, plan["cgroup"], userns="user" in plan["namespaces"])
     child.root_fd = root.fd
     _isolate_mounts(plan)
     _look_up_user(child)
@@ -285,7 +284,7 @@ def _close_foreign(child: _Child) -> None:
     """Close what belongs to the shim: its control socket, its store, its ends of the pipes."""
     kept = {0, 1, 2, child.sync.fileno(), child.hold}
     wanted = ("rootfs", "target", *_JOINED, *_STREAMS)
-    kept |= {child.fds[name] for name in wanted if name in child.fds}
+    kept |= {fd for name, fd in child.fds.items() if name in wanted or name.startswith(GIVEN)}
     following = 0
     for fd in sorted(kept):
         if fd > following:

@@ -19,6 +19,7 @@ from runtime.container.host import read_host
 from runtime.container.log_options import shim_log
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
+from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.errors import Conflict, InvalidArgument
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from runtime.container.container import Container
     from runtime.container.exec_session import ExecSession
+    from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
     from runtime.container.plan_types import Plan
     from runtime.network.allocation import Sandbox
@@ -44,26 +46,35 @@ class Planner:
         self._parts = parts
         self._host = read_host(parts.facts)
 
-    def make_sources(self, container: Container) -> None:
-        """Make the directories of binds that are to be made, blocking.
+    def make_sources(self, container: Container, fds: dict[str, int]) -> None:
+        """Make what mounts need: directories of binds, mounts of images and described volumes.
+
+        Blocks; new mounts are put into `fds` under the name that stands in the plan.
 
         Raises:
             InvalidArgument: the source of a mount is gone.
+            NotFound: an image or a volume is gone.
+            EngineError: a described volume cannot be mounted.
         """
+        parts = self._parts
         for mount in container.mounts:
-            if mount.type != "bind":
-                continue
-            if mount.create_source:
-                with contextlib.suppress(FileExistsError):
-                    os.makedirs(mount.source, mode=0o755, exist_ok=True)
-            elif not os.path.exists(mount.source):
-                raise InvalidArgument(
-                    f'invalid mount config for type "bind": bind source path does not exist: '
-                    f"{mount.source}"
-                )
+            if mount.type == "image":
+                layers = parts.images.resolve(mount.source).layers
+                fds[_given(mount)] = parts.snapshotter.view_now(layers)
+            elif mount.type == "volume" and parts.volumes.get(mount.name).options:
+                fds[_given(mount)] = parts.volumes.open_mount_now(mount.name)
+            elif mount.type == "bind":
+                _make_bind_source(mount)
 
-    def plan(self, container: Container, sandbox: Sandbox) -> tuple[Plan, dict[str, int]]:
+    def plan(
+        self, container: Container, sandbox: Sandbox, mounts: Mapping[str, int]
+    ) -> tuple[Plan, dict[str, int]]:
         """Return the plan of a run and the namespaces that it joins; writes its files.
+
+        Args:
+            container: the container.
+            sandbox: its network.
+            mounts: what `make_sources` has mounted.
 
         Raises:
             Conflict: a container that lends a namespace does not run.
@@ -81,7 +92,7 @@ class Planner:
                 config=container.config,
                 host_config=container.host_config,
                 host=self._host,
-                mounts=self._mounts(container, sandbox),
+                mounts=self._mounts(container, sandbox, mounts),
                 cgroup=self._parts.cgroup_path(container),
                 hostname=self._hostname(container),
                 domainname=text(container.config, "Domainname"),
@@ -143,7 +154,9 @@ class Planner:
 
     # -- mounts and files --------------------------------------------------------------------------
 
-    def _mounts(self, container: Container, sandbox: Sandbox) -> list[JsonObject]:
+    def _mounts(
+        self, container: Container, sandbox: Sandbox, mounts: Mapping[str, int]
+    ) -> list[JsonObject]:
         taken = {mount.target for mount in container.mounts}
         writable = not flag(container.host_config, "ReadonlyRootfs")
         sources = self._generated_files(container, sandbox)
@@ -152,7 +165,10 @@ class Planner:
             for target in _FILES
             if target in sources and target not in taken
         ]
-        return entries + [mount_entry(mount) for mount in container.mounts]
+        for mount in container.mounts:
+            name = _given(mount)
+            entries.append(mount_entry(mount, name if name in mounts else ""))
+        return entries
 
     def _generated_files(self, container: Container, sandbox: Sandbox) -> dict[str, str]:
         """Write hostname, hosts and resolv.conf; one that shares a network shares the files."""
@@ -210,6 +226,21 @@ class Planner:
             joined[name] = path
             fds[f"{kind}ns"] = fd
         return joined
+
+
+def _given(mount: MountPoint) -> str:
+    """Return the name under which the shim gets a mount that the engine has made."""
+    return f"{GIVEN}{mount.target}"
+
+
+def _make_bind_source(mount: MountPoint) -> None:
+    if mount.create_source:
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(mount.source, mode=0o755, exist_ok=True)
+    elif not os.path.exists(mount.source):
+        raise InvalidArgument(
+            f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
+        )
 
 
 def _open_namespace(lender: Container, kind: str, what: str) -> tuple[str, int]:

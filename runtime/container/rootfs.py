@@ -35,14 +35,19 @@ _MISMATCH = (
 )
 
 
+GIVEN = "mount:"
+"""How the source of a bind begins that is a mount made by the engine: the name of a descriptor."""
+
+
 class Root:
     """A container's root while it is being made; ``fd`` is the directory."""
 
-    __slots__ = ("_cgroup", "_sources", "_steps", "_userns", "fd", "plan")
+    __slots__ = ("_cgroup", "_given", "_sources", "_steps", "_userns", "fd", "plan")
 
-    def __init__(self, plan: RootStep, mount_fd: int, cgroup: str, userns: bool) -> None:
+    def __init__(self, plan: RootStep, fds: dict[str, int], cgroup: str, userns: bool) -> None:
         self.plan = plan
-        self.fd = mount_fd
+        self.fd = fds["rootfs"]
+        self._given = fds
         self._cgroup = cgroup
         self._userns = userns
         self._steps = plan["mounts"]
@@ -53,7 +58,7 @@ class Root:
         for index, step in enumerate(self._steps):
             if step["kind"] == "bind":
                 with Step("mount", _sentence(step)):
-                    self._sources[index] = _open_source(step)
+                    self._sources[index] = _open_source(step, self._given)
 
     def attach(self) -> None:
         """Put the root on top of the host's root, in this mount namespace alone."""
@@ -271,8 +276,10 @@ def _sentence(step: MountStep) -> str:
     return f'error mounting "{source}" to rootfs at "{step["destination"]}"'
 
 
-def _open_source(step: MountStep) -> int:
+def _open_source(step: MountStep, given: dict[str, int]) -> int:
     """Return a detached copy of a bind's source, with its attributes and propagation."""
+    if step["source"].startswith(GIVEN):
+        return _given_source(step, given[step["source"]])
     subpath = step.get("subpath")
     if subpath:
         base = os.open(step["source"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -285,13 +292,29 @@ def _open_source(step: MountStep) -> int:
     else:
         copy = mounts.clone_tree(step["source"], recursive=step["recursive"])
     try:
-        mounts.set_attributes(copy, *step["attributes"])
-        mounts.set_attributes(copy, *step["tree"], recursive=True)
-        mounts.set_propagation(copy, step["propagation"] or "rprivate")
+        _configure(copy, step)
     except OSError:
         os.close(copy)
         raise
     return copy
+
+
+def _given_source(step: MountStep, mount_fd: int) -> int:
+    """Return a mount that the engine has made, or a part of it, ready to be attached."""
+    _configure(mount_fd, step)
+    if not step.get("subpath"):
+        return mount_fd
+    inside = paths.open_in_root(mount_fd, step["subpath"], os.O_PATH)
+    try:
+        return mounts.clone_tree("", inside)
+    finally:
+        os.close(inside)
+
+
+def _configure(mount_fd: int, step: MountStep) -> None:
+    mounts.set_attributes(mount_fd, *step["attributes"])
+    mounts.set_attributes(mount_fd, *step["tree"], recursive=True)
+    mounts.set_propagation(mount_fd, step["propagation"] or "rprivate")
 
 
 def _create(fstype: str, pairs: list[tuple[str, str]], attributes: int) -> int:

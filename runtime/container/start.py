@@ -132,32 +132,27 @@ class Starter:
         """Make everything the shim is given; `handed_over` closes our descriptors afterwards."""
         parts = self._parts
         loop = asyncio.get_running_loop()
-        results = await asyncio.gather(
-            loop.run_in_executor(parts.mounts, self._mount, container),
-            parts.networks.setup(allocation),
-            return_exceptions=True,
-        )
-        rootfs, sandbox = results
         fds: dict[str, int] = {}
-        if isinstance(rootfs, int):
-            fds["rootfs"] = rootfs
-        if not isinstance(sandbox, BaseException):
-            fds.update(_sandbox_fds(sandbox))
         handed_over.callback(_close_all, fds)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        mounting = loop.run_in_executor(parts.mounts, self._mount, container, fds)
+        results = await asyncio.gather(
+            mounting, parts.networks.setup(allocation), return_exceptions=True
+        )
+        mounted, sandbox = results
+        if isinstance(sandbox, BaseException):
+            raise mounted or sandbox
+        fds.update(_sandbox_fds(sandbox))
+        if mounted is not None:
+            raise mounted
         parts.fault("mount")
-        if isinstance(sandbox, BaseException):  # for the type checker: raised above
-            raise sandbox
-        plan, joined = self._planner.plan(container, sandbox)
+        plan, joined = self._planner.plan(container, sandbox, fds)
         fds.update(joined)
         return TaskOrder(container.task_id, "container", dict(plan), fds)
 
-    def _mount(self, container: Container) -> int:
-        """Make what binds need and mount the root; blocks."""
-        self._planner.make_sources(container)
-        return self._parts.snapshotter.mount_now(container.id, container.layers)
+    def _mount(self, container: Container, fds: dict[str, int]) -> None:
+        """Mount the root and what the user's mounts need; blocks."""
+        self._planner.make_sources(container, fds)
+        fds["rootfs"] = self._parts.snapshotter.mount_now(container.id, container.layers)
 
     def _commit(self, container: Container, task: Task) -> None:
         container.live.task = task

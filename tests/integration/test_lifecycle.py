@@ -270,3 +270,56 @@ def test_a_container_is_pruned_when_it_has_stopped(engine: EngineProcess) -> Non
 
 def _percent(text: str) -> str:
     return "".join(f"%{ord(char):02X}" for char in text)
+
+
+def test_an_image_is_mounted_read_only(engine: EngineProcess) -> None:
+    mount = {"Type": "image", "Source": "busybox", "Target": "/image"}
+    identifier = engine.run(
+        *("sh", "-c", "ls /image/bin/busybox; touch /image/file"),
+        HostConfig={"NetworkMode": "none", "Mounts": [mount]},
+    )
+    assert engine.wait(identifier) == 1
+    log = engine.logs(identifier)
+    assert log.startswith(b"/image/bin/busybox\n")
+    assert b"Read-only file system" in log
+
+
+def test_a_described_volume_is_mounted_for_the_container_alone(engine: EngineProcess) -> None:
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    body = {"Name": "described", "DriverOpts": options}
+    assert engine.call("POST", "/volumes/create", body).status == 201
+    identifier = engine.run(
+        *("sh", "-c", "grep ' /data ' /proc/mounts"),
+        HostConfig={"NetworkMode": "none", "Binds": ["described:/data"]},
+    )
+    assert engine.wait(identifier) == 0
+    assert b"tmpfs /data tmpfs" in engine.logs(identifier)
+    assert b"size=1024k" in engine.logs(identifier)
+
+
+def test_namespaces_are_shared_with_a_running_container(engine: EngineProcess) -> None:
+    lender = engine.run(
+        *("sh", "-c", "echo shared > /dev/shm/file; sleep 1000"),
+        HostConfig={"IpcMode": "shareable"},
+    )
+    eventually(lambda: engine.exec(lender, "cat", "/dev/shm/file")[1] == b"shared\n")
+    borrowed = dict.fromkeys(("NetworkMode", "IpcMode", "PidMode"), f"container:{lender}")
+    identifier = engine.run(
+        *("sh", "-c", "cat /dev/shm/file; hostname; ps | grep -c sleep; ifconfig eth0"),
+        HostConfig=borrowed,
+    )
+    assert engine.wait(identifier) == 0
+    log = engine.logs(identifier).splitlines()
+    assert log[:2] == [b"shared", lender[:12].encode()]
+    assert int(log[2]) >= 1
+    engine.call("POST", f"/containers/{lender}/stop?t=0")
+    answer = engine.call("POST", f"/containers/{identifier}/start")
+    assert answer.status >= 400
+    assert "non running container" in answer.message
+
+
+def test_a_private_ipc_namespace_is_not_lent(engine: EngineProcess) -> None:
+    lender = engine.run("sleep", "1000")
+    identifier = engine.create("true", HostConfig={"IpcMode": f"container:{lender}"})
+    answer = engine.call("POST", f"/containers/{identifier}/start")
+    assert "non-shareable IPC" in answer.message
