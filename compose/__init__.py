@@ -56,12 +56,16 @@ reconciler/
                     what they need
   from_labels     A project whose files are not at hand, rebuilt from what the engine's labels
                     tell
+  notes           What of a project has no effect here: said once, instead of being dropped in
+                    silence
   order           Walks along the edges between services: what is needed by some, what needs them
   plan            Operations and the plan they form: what will be done, why, and in which order
   execute         Carry a plan out: every operation as soon as those before it are done; no
                     decisions
+  threads         Carry a plan out on threads with blocking connections
   operations      One coroutine for each kind of operation: an engine call or two, and the events
                     it reports
+  register        Names, numbers and ids of containers while a plan is carried out
   waiting         Waiting for containers to run, to be healthy or to end
   hooks           ``post_start`` and ``pre_stop``: commands run inside a container, one after
                     another

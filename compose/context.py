@@ -224,15 +224,48 @@ class Context:
         if self.dry_run:
             return self.show(plan)
         if plan.operations:
-            from compose.reconciler.execute import run_plan  # noqa: PLC0415 - imports asyncio
-
-            progress = self.progress(title)
-
-            async def work(client: EngineClient) -> None:
-                await run_plan(client, project, observed, plan, progress)
-
-            self.run(work)
+            self.execute(project, observed, plan, self.progress(title))
         return 0
+
+    def execute(
+        self,
+        project: Project,
+        observed: Observed,
+        plan: Plan,
+        progress: Progress,
+        seconds: int = 0,
+    ) -> None:
+        """Execute a plan, on an event loop only if it waits for something.
+
+        Args:
+            project: the project.
+            observed: what was there when the plan was made.
+            plan: what to do.
+            progress: where to show it.
+            seconds: how long the wait at its end may take; 0 means for ever.
+        """
+        from compose.reconciler.threads import (  # noqa: PLC0415 - not needed to look only
+            needs_loop,
+            run_on_threads,
+        )
+
+        if not needs_loop(plan):
+            run_on_threads(self.client, project, observed, plan, progress, separator=self.separator)
+            return
+        from compose.reconciler.execute import run_plan  # noqa: PLC0415 - imports asyncio
+
+        async def work(client: EngineClient) -> None:
+            await run_plan(
+                client,
+                project,
+                observed,
+                plan,
+                progress,
+                separator=self.separator,
+                seconds=seconds,
+            )
+
+        self.run(work)
 
     def close(self) -> None:
         """Close the connections to the engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from compose.errors import ShoalError, UndefinedReference
@@ -13,7 +14,7 @@ from compose.reconciler.startup import plan_start_existing
 from compose.reconciler.teardown import chosen, plan_down, plan_restart, plan_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from compose.context import Context
     from compose.engine.client import EngineClient
@@ -107,7 +108,7 @@ def _each(
     context: Context,
     found: Sequence[Container],
     words: tuple[str, str],
-    call: Callable[[EngineClient, Container], Awaitable[None]],
+    call: Callable[[EngineClient, Container], Coroutine[object, None, None]],
 ) -> int:
     """Do the same to every container at once; the first failure is the command's."""
     if context.dry_run:
@@ -116,32 +117,23 @@ def _each(
         return 0
     if not found:
         return 0
-    progress = context.progress({"Killed": "Killing"}.get(words[1], "Running"))
+    from compose.reconciler.threads import LockedProgress, call_all
 
-    async def work(client: EngineClient) -> None:
-        import asyncio
+    progress = LockedProgress(context.progress(words[0] or "Running"))
 
-        async def one(container: Container) -> None:
-            shown = f"Container {container.name}"
-            if words[0]:
-                progress.report(Event(id=shown, status=words[0], state=WORKING))
-            try:
-                await call(client, container)
-            except ShoalError:
-                text = f"Error while {words[0]}" if words[0] else "Error"
-                progress.report(Event(id=shown, status=text, state=ERROR))
-                raise
-            progress.report(Event(id=shown, status=words[1]))
+    async def one(container: Container) -> None:
+        shown = f"Container {container.name}"
+        if words[0]:
+            progress.report(Event(id=shown, status=words[0], state=WORKING))
+        try:
+            await call(context.client, container)
+        except ShoalError:
+            text = f"Error while {words[0]}" if words[0] else "Error"
+            progress.report(Event(id=shown, status=text, state=ERROR))
+            raise
+        progress.report(Event(id=shown, status=words[1]))
 
-        results = await asyncio.gather(*map(one, found), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-
-    try:
-        context.run(work)
-    finally:
-        progress.stop()
+    call_all([partial(one, container) for container in found], progress)
     return 0
 
 

@@ -316,23 +316,9 @@ class Job:
                     report_kept(progress, operation)
             progress.stop()
             return
-        from compose.reconciler.execute import run_plan
-
         seconds = self.args.number("wait-timeout") if self.args.knows("wait-timeout") else 0
-
-        async def work(client: EngineClient) -> None:
-            await run_plan(
-                client,
-                self.project,
-                self.observed,
-                plan,
-                progress,
-                separator=context.separator,
-                seconds=seconds or 0,
-            )
-
         try:
-            context.run(work)
+            context.execute(self.project, self.observed, plan, progress, seconds or 0)
         except TimeoutError:
             raise OperationFailed(f"application not healthy after {seconds}s") from None
 

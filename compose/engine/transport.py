@@ -218,7 +218,7 @@ class Hijacked:
 
 
 class Transport:
-    """Connections to one engine and the requests that run over them."""
+    """Connections to one engine and the requests that run over them; threads may share it."""
 
     def __init__(self, address: Address, connect: Connector, *, api: str = "") -> None:
         self.address = address
@@ -230,6 +230,13 @@ class Transport:
         """Close the connections that wait for further requests."""
         while self._idle:
             self._idle.pop().close()
+
+    def _kept(self) -> Connection | None:
+        """A kept connection; several threads may ask at once."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def give_back(self, connection: Connection, *, keep: bool) -> None:
         """Keep a connection for the next request, or close it."""
@@ -259,8 +266,7 @@ class Transport:
 
     async def _exchange(self, request: Request) -> Response:
         """One round trip; a kept connection that went stale is replaced once."""
-        while self._idle:
-            connection = self._idle.pop()
+        while (connection := self._kept()) is not None:
             try:
                 return await self._round_trip(connection, request)
             except (EngineUnavailable, OSError) as error:

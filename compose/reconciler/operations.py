@@ -36,7 +36,7 @@ from compose.reconciler.plan import (
     StopContainer,
     WaitFor,
 )
-from compose.reconciler.waiting import Waiter
+from compose.reconciler.register import Register
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from compose.reconciler.hooks import HookOutput
     from compose.reconciler.observed import Container, Observed
     from compose.reconciler.plan import Operation
+    from compose.reconciler.waiting import Waiter
 
 STILL_IN_USE = "Resource is still in use"
 
@@ -79,19 +80,16 @@ class Operations:
         self.progress = progress
         self._separator = separator
         self.images = dict(observed.images)
-        self.ids = {container.name: container.id for container in observed.containers}
-        self._names: dict[str, dict[int, str]] = {}
-        for container in observed.containers:
-            if not container.oneoff:
-                self._names.setdefault(container.service, {})[container.number] = container.name
-        self._waiter = Waiter(client, project.name)
+        self._containers = Register(observed.containers)
+        self._waiter: Waiter | None = None
         self.before_start: Callable[[str, StartContainer], Awaitable[None]] | None = None
         self.hook_output: HookOutput | None = None
         self.build_output: Callable[[str], None] | None = None
 
     async def close(self) -> None:
         """Stop listening to the engine."""
-        await self._waiter.close()
+        if self._waiter is not None:
+            await self._waiter.close()
 
     async def perform(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - one case a kind
         """Do one operation."""
@@ -111,7 +109,7 @@ class Operations:
             case KeepContainer():
                 self._report(f"Container {operation.container.name}", "Running")
             case WaitFor():
-                await self._waiter.wait(operation, self.ids, self.progress)
+                await self._wait(operation)
             case CreateNetwork():
                 await self._create_network(operation)
             case RemoveNetwork():
@@ -134,6 +132,13 @@ class Operations:
                 await self._build(operation.service, operation.image)
             case Gate():
                 pass
+
+    async def _wait(self, operation: WaitFor) -> None:
+        if self._waiter is None:
+            from compose.reconciler.waiting import Waiter  # noqa: PLC0415 - 45 ms: imports asyncio
+
+            self._waiter = Waiter(self._client, self._project.name)
+        await self._waiter.wait(operation, self._containers.ids(), self.progress)
 
     def _report(self, id: str, status: str, state: str = DONE) -> None:
         self.progress.report(Event(id=id, status=status, state=state))
@@ -165,15 +170,15 @@ class Operations:
         shown = f"Container {old.name if old else operation.name}"
         self._report(shown, "Recreate" if operation.replaces else "Creating", WORKING)
         try:
-            self.ids[operation.name] = await self._made(operation)
+            await self._make(operation)
         except ShoalError as error:
             self._fail(shown, error)
             raise
         if not operation.replaces:
             self._report(shown, "Created")
 
-    async def _made(self, operation: CreateContainer) -> str:
-        wanted, ids = self._service(operation.service), self._first_ids()
+    async def _make(self, operation: CreateContainer) -> None:
+        wanted, ids = self._service(operation.service), self._containers.first_ids()
         service = resolve_references(wanted, ids)
         image = image_name(self._project.name, service, self._separator)
         if image not in self.images:
@@ -201,8 +206,7 @@ class Operations:
             )
         except EngineError as error:
             raise await self._explained(service, error) from error
-        self._names.setdefault(service.name, {})[operation.number] = operation.name
-        return made["Id"]
+        self._containers.add(service.name, operation.number, operation.name, made["Id"])
 
     async def _explained(self, service: Service, error: EngineError) -> EngineError:
         from compose.reconciler.diagnosis import (  # noqa: PLC0415 - 2 ms only after a failure
@@ -211,19 +215,11 @@ class Operations:
 
         return await explain_failure(self._client, self._project, service, error)
 
-    def _first_ids(self) -> dict[str, str]:
-        """The container that stands for each service: the one with the lowest number."""
-        return {
-            service: self.ids[names[min(names)]]
-            for service, names in self._names.items()
-            if names and names[min(names)] in self.ids
-        }
-
     def _links(self, service: Service) -> tuple[str, ...]:
         links = []
         for link in service.links:
             target, _, alias = link.partition(":")
-            for number, name in sorted(self._names.get(target, {}).items()):
+            for number, name in self._containers.members(target):
                 links += [
                     f"{name}:{alias or target}",
                     f"{name}:{target}{self._separator}{number}",
@@ -233,7 +229,7 @@ class Operations:
 
     async def _start(self, operation: StartContainer) -> None:
         name = operation.name
-        container = self.ids[name]
+        container = self._containers.id_of(name)
         service = self._service(operation.service)
         if archive := inline_files(self._project, service):
             await self._client.put_archive(container, "/", archive, owners=True)
@@ -275,10 +271,7 @@ class Operations:
             await call
         else:
             await self._tell(f"Container {container.name}", ("Removing", "Removed"), call)
-        self.ids.pop(container.name, None)
-        numbers = self._names.get(container.service, {})
-        if numbers.get(container.number) == container.name:
-            del numbers[container.number]
+        self._containers.remove(container)
 
     async def _removed(self, operation: RemoveContainer) -> None:
         try:
@@ -292,13 +285,9 @@ class Operations:
                 raise
 
     async def _rename(self, operation: RenameContainer) -> None:
-        container = self.ids.pop(operation.name)
+        container = self._containers.id_of(operation.name)
         await self._client.rename_container(container, operation.to)
-        self.ids[operation.to] = container
-        for names in self._names.values():
-            for number, name in names.items():
-                if name == operation.name:
-                    names[number] = operation.to
+        self._containers.rename(operation.name, operation.to)
         self._report(f"Container {operation.to}", "Recreated")
 
     async def _restart(self, operation: RestartContainer) -> None:
