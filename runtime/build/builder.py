@@ -74,7 +74,7 @@ class Builder:
         iterator cancels the build.
         """
         _refuse(options)
-        tags = [str(tag_reference(tag, "")) for tag in options.tags]
+        tags = _tags(options)
         prepared = await self._prepare(options, context)
         return self._records(options, prepared, tags)
 
@@ -318,6 +318,13 @@ def _plan(dockerfile: Dockerfile, options: BuildOptions) -> Plan:
 def _given(options: BuildOptions) -> dict[str, str]:
     given = options.build_args or {}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _tags(options: BuildOptions) -> list[str]:
+    try:
+        return [str(tag_reference(tag, "")) for tag in options.tags]
+    except InvalidArgument as error:  # answered as Docker does: 500, not 400
+        raise EngineError(error.message) from error
 
 
 def _refuse(options: BuildOptions) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from runtime.build.modes import apply_mode
 from runtime.build.source_tree import DIRECTORY, SourceTree
 from runtime.errors import InvalidArgument
-from runtime.image.compression import decompressed, is_compressed
+from runtime.image.compression import decompressed, is_compressed, read_exactly
 from runtime.image.layers import UnpackRules, unpack
 from runtime.image.tar_reader import BLOCK, is_tar
 from runtime.linux import paths, trees
@@ -117,7 +117,7 @@ class _Copier:
                 return False
             try:
                 file.seek(0)
-                plain = decompressed(file).read(BLOCK)
+                plain = read_exactly(decompressed(file), BLOCK)
             except InvalidArgument:
                 return False
             if not is_tar(plain):

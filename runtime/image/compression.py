@@ -120,18 +120,24 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((_GZIP, _BZIP2, _XZ, _ZSTD))
 
 
+def read_exactly(source: Source, size: int) -> bytes:
+    """Return `size` bytes, fewer only at the end of the stream."""
+    data = b""
+    while len(data) < size:
+        more = source.read(size - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
 def decompressed(source: Source) -> Source:
     """Return a source of the plain bytes of a stream, compressed or not.
 
     Raises:
         InvalidArgument: the stream is compressed with zstd.
     """
-    head = b""
-    while len(head) < 6:
-        more = source.read(6 - len(head))
-        if not more:
-            break
-        head += more
+    head = read_exactly(source, 6)
     whole = Prefixed(head, source)
     if head.startswith(_ZSTD):
         raise InvalidArgument(

@@ -211,7 +211,11 @@ class LayerStore:
         return StagedLayer(directory, hashed.digest(), size, hashed.length)
 
     def stage_tree_now(self, directory: str) -> StagedLayer:
-        """Make a layer of a workspace whose ``diff`` has been filled; nothing is copied."""
+        """Make a layer of a workspace whose ``diff`` has been filled; nothing is copied.
+
+        Its size counts regular files alone, as that of built layers does in Docker.
+        """
+        size = 0
         upper = os.path.join(directory, _DIFF)
         hashed = _Hashed(NOTHING)
         root_fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -224,12 +228,13 @@ class LayerStore:
                         hashed.update(piece)
                         continue
                     recipe.content(piece.path, piece.size)
+                    size += piece.size
                     for data in piece.chunks():
                         hashed.update(data)
                 recipe.close()
         finally:
             os.close(root_fd)
-        return StagedLayer(directory, hashed.digest(), trees.tree_size(upper), hashed.length)
+        return StagedLayer(directory, hashed.digest(), size, hashed.length)
 
     def publish_now(self, staged: StagedLayer, parent: str | None) -> CommittedLayer:
         """Give a staged layer its place on a parent; one that is there already stays."""

@@ -276,10 +276,12 @@ def _pax_records(data: bytes) -> dict[str, bytes]:
     position = 0
     while position < len(data):
         blank = data.find(b" ", position, position + 20)
-        length = _decimal(data[position:blank]) if blank > 0 else 0
+        length = _decimal(data[position:blank]) if blank > position else 0
+        if blank <= position or not blank - position < length <= len(data) - position:
+            raise BadArchive("archive/tar: invalid tar header")
         record = data[blank + 1 : position + length]
         key, equals, value = record[:-1].partition(b"=")
-        if not equals or record[-1:] != b"\n" or length > len(data) - position:
+        if not equals or record[-1:] != b"\n":
             raise BadArchive("archive/tar: invalid tar header")
         name = key.decode("utf-8", "surrogateescape")
         if name in {"GNU.sparse.offset", "GNU.sparse.numbytes"}:

@@ -94,6 +94,16 @@ def _patched(offset: int, field: bytes) -> bytes:
     return bytes(data)
 
 
+def _extended(records: bytes) -> bytes:
+    """Return an archive whose PAX header holds these bytes."""
+    extension = TarEntry("x", size=len(records))
+    head = bytearray(tar_writer.header(extension))
+    head[156:157] = b"x"
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + records + tar_writer.padding(len(records)) + tar(file("a"))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -109,8 +119,12 @@ def _patched(offset: int, field: bytes) -> bytes:
         (tar(file("a", pax={"mtime": "soon"})), "archive/tar: invalid tar header"),
         (tar(file("a", pax={"comment": "x" * (1 << 20)})), "archive/tar: header field too long"),
         (bytes(512) + b"x" * 512, "archive/tar: invalid tar header"),
+        (_extended(b"6 a=b\nx=y\n"), "archive/tar: invalid tar header"),
+        (_extended(b"6 a=b\n0 x=y\n"), "archive/tar: invalid tar header"),
+        (_extended(b"6 a=b\n9 x=y\n"), "archive/tar: invalid tar header"),
+        (_extended(b" 6 a=b\n"), "archive/tar: invalid tar header"),
     ],
-    ids=range(12),
+    ids=range(16),
 )
 def test_a_broken_archive_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(BadArchive) as caught:
