@@ -87,6 +87,12 @@ class EngineProcess:
 
     def start(self) -> EngineProcess:
         """Start the engine and wait until it answers."""
+        self.launch()
+        eventually(self._answers, lambda: f"no engine: {self.log.read_text()}")
+        return self
+
+    def launch(self) -> None:
+        """Start the engine's process."""
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith("SHOAL_")
         }
@@ -103,8 +109,6 @@ class EngineProcess:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, lambda: f"no engine: {self.log.read_text()}")
-        return self
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -119,6 +123,11 @@ class EngineProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(LIMIT)
+
+    def ended(self) -> int:
+        """Wait until the engine has ended by itself; returns its exit code."""
+        assert self._process is not None
+        return self._process.wait(LIMIT)
 
     def stop(self) -> int:
         """Ask the engine to end; returns its exit code."""
