@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from runtime.container.container import duration_seconds
 from runtime.container.restart import next_restart
+from runtime.errors import EngineError
 from runtime.linux.cgroups import Cgroup
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from runtime.store import Transaction
 
 INTENT = "exit"
+
+_log = logging.getLogger(__name__)
 
 
 class Ender:
@@ -59,7 +63,10 @@ class Ender:
     async def _watch(self, container: Container, task: Task, run: int) -> None:
         record = await asyncio.shield(task.exited)
         processing = asyncio.create_task(self.end(container, task, run, record))
-        await asyncio.shield(processing)
+        try:
+            await asyncio.shield(processing)
+        except (EngineError, OSError):
+            _log.exception("end of container %s", container.name)
 
     async def end(
         self, container: Container, task: Task | None, run: int, record: ExitRecord
@@ -72,6 +79,9 @@ class Ender:
             container.dropped_log_bytes = record.dropped
             if not record.finished_ns:
                 container.state.finished_ns = time.time_ns()
+            container.restart_at_ns = next_restart(container, time.time_ns())
+            if container.restart_at_ns is not None:
+                container.state.wait_for_restart()
             with self._parts.store.transaction() as transaction:
                 transaction.begin(INTENT, container.id, run)
                 self._parts.catalogue.save(transaction, container)
@@ -82,14 +92,23 @@ class Ender:
             await step(container)
 
     async def finish(self, container: Container, task: Task | None) -> None:
-        """Undo what a run had and publish its end; the exit is committed already."""
+        """Undo what a run had and publish its end; the exit is committed already.
+
+        When that fails the intent stays, so that the next engine tries again; waiters go on.
+        """
+        try:
+            await self._finish(container, task)
+        finally:
+            live = container.live
+            live.task, live.stop_asked = None, False
+            live.ended.set()
+            notify(live.exit_waiters, container)
+
+    async def _finish(self, container: Container, task: Task | None) -> None:
         parts = self._parts
         if task is not None:
             await task.ack()
         await clean_up(parts, container)
-        container.restart_at_ns = next_restart(container, time.time_ns())
-        if container.restart_at_ns is not None:
-            container.state.wait_for_restart()
         with parts.store.transaction() as transaction:
             transaction.end(INTENT, container.id)
             transaction.end("stop", container.id)
@@ -97,10 +116,6 @@ class Ender:
             record_unmounts(parts, transaction, container)
             self._record_end(transaction, container)
             parts.catalogue.save(transaction, container)
-        live = container.live
-        live.task, live.stop_asked = None, False
-        live.ended.set()
-        notify(live.exit_waiters, container)
 
     def _record_end(self, transaction: Transaction, container: Container) -> None:
         catalogue, state = self._parts.catalogue, container.state

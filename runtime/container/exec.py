@@ -20,6 +20,7 @@ from runtime.container.messages import STDOUT, frame
 from runtime.container.planning import Planner
 from runtime.container.start_errors import exec_failure
 from runtime.container.task import Task, TaskFailed, TaskOrder
+from runtime.container.uninterrupted import Uninterrupted
 from runtime.errors import Conflict, EngineError, NotFound
 from runtime.names import new_id
 
@@ -48,11 +49,13 @@ class Execs:
         self._parts = parts
         self._planner = Planner(parts)
         self._sessions: dict[str, ExecSession] = {}
+        self._whole = Uninterrupted()
         self._background: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def close(self) -> None:
         """Let go of what belongs to this engine process; execs run on."""
+        await self._whole.close()
         for timer in self._timers.values():
             timer.cancel()
         for task in tuple(self._background):
@@ -93,11 +96,11 @@ class Execs:
         if options.console_size is not None:
             session.body["ConsoleSize"] = list(options.console_size)
         if hijack is None:
-            await self._start(session, None)
+            await self._whole(self._start(session, None))
             return
         connection = await hijack.accept(tty=session.tty)
         try:
-            await self._start(session, connection)
+            await self._whole(self._start(session, connection))
         except EngineError as error:
             _tell(connection[0], error.message, framed=not session.tty)
         finally:

@@ -23,6 +23,7 @@ from runtime.container.start import Starter
 from runtime.container.stats import open_stats
 from runtime.container.stop import Stopper
 from runtime.container.top import top
+from runtime.container.uninterrupted import Uninterrupted
 from runtime.container.update import update
 from runtime.errors import Conflict, InvalidArgument, NotFound, NotModified
 
@@ -57,6 +58,7 @@ class Containers:
         self.stopper = Stopper(parts, self.restarter)
         self.remover = Remover(parts, self.stopper)
         self._creator = Creator(parts)
+        self._whole = Uninterrupted()
         self.ender.after += [self._after_end, self.remover.remove_itself]
         self.remover.forget.append(self.sessions.drop)
 
@@ -71,6 +73,7 @@ class Containers:
     async def close(self) -> None:
         """Let go of everything that belongs to this engine process; containers run on."""
         await self.restarter.close()
+        await self._whole.close()
         await self.sessions.close()
         await self.ender.close()
 
@@ -82,13 +85,13 @@ class Containers:
         self, name: str | None, body: JsonObject, platform: str | None
     ) -> tuple[str, list[str]]:
         """Create a container; returns its id and warnings."""
-        return await self._creator.create(name, body, platform)
+        return await self._whole(self._creator.create(name, body, platform))
 
     async def start(self, ref: str, detach_keys: str | None = None) -> None:  # noqa: ARG002
         """Start a container; the keys are those of the attach request."""
         container = self.find(ref)
         self.restarter.cancel(container)
-        await self._start(container)
+        await self._whole(self._start(container))
 
     async def _start(self, container: Container) -> None:
         try:
@@ -112,7 +115,7 @@ class Containers:
         grace: int | None = None,
     ) -> None:
         """Stop a container."""
-        await self.stopper.stop(self.find(ref), signal, grace)
+        await self._whole(self.stopper.stop(self.find(ref), signal, grace))
 
     async def restart(
         self,
@@ -121,7 +124,9 @@ class Containers:
         grace: int | None = None,
     ) -> None:
         """Stop a container if it runs, then start it."""
-        container = self.find(ref)
+        await self._whole(self._restart(self.find(ref), signal, grace))
+
+    async def _restart(self, container: Container, signal: str | None, grace: int | None) -> None:
         with contextlib.suppress(NotModified):
             await self.stopper.stop(container, signal, grace, by_hand=False)
         await self._start(container)
@@ -134,23 +139,23 @@ class Containers:
             container = self.find(ref)
         except NotFound as error:
             raise NotFound(f"cannot kill container: {ref}: {error.message}") from error
-        await self.stopper.kill(container, ref, signal)
+        await self._whole(self.stopper.kill(container, ref, signal))
 
     async def pause(self, ref: str) -> None:
         """Freeze all processes of a container."""
-        await self.stopper.pause(self.find(ref))
+        await self._whole(self.stopper.pause(self.find(ref)))
 
     async def unpause(self, ref: str) -> None:
         """Thaw all processes of a container."""
-        await self.stopper.unpause(self.find(ref))
+        await self._whole(self.stopper.unpause(self.find(ref)))
 
     async def rename(self, ref: str, name: str) -> None:
         """Give a container another name."""
-        await rename(self.parts, self.find(ref), name)
+        await self._whole(rename(self.parts, self.find(ref), name))
 
     async def update(self, ref: str, body: JsonObject) -> list[str]:
         """Change limits and restart policy; returns warnings."""
-        return await update(self.parts, self.find(ref), body)
+        return await self._whole(update(self.parts, self.find(ref), body))
 
     async def remove(
         self,
@@ -163,7 +168,8 @@ class Containers:
         """Remove a container; links are no objects of their own here."""
         if link:
             raise Conflict("Conflict, cannot remove the default link name of the container")
-        await self.remover.remove(self.find(ref), ref, force=force, volumes=volumes)
+        container = self.find(ref)
+        await self._whole(self.remover.remove(container, ref, force=force, volumes=volumes))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """Set the size of the container's terminal."""
@@ -203,7 +209,7 @@ class Containers:
 
     async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
         """Remove stopped containers; returns their ids and the bytes gained."""
-        return await self.remover.prune(filters)
+        return await self._whole(self.remover.prune(filters))
 
     async def logs(self, ref: str, options: LogOptions) -> tuple[bool, AsyncIterator[bytes]]:
         """Return whether the container has a terminal, and its log, framed unless it has one."""
@@ -220,7 +226,7 @@ class Containers:
 
     async def commit(self, ref: str, options: CommitOptions) -> str:
         """Make an image of a container; returns its id."""
-        return await commit(self.parts, self.find(ref), options)
+        return await self._whole(commit(self.parts, self.find(ref), options))
 
 
 def _runs(container: Container) -> bool:

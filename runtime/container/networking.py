@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.create_request import ENDPOINT
 from runtime.container.network_request import container_view
+from runtime.container.uninterrupted import Uninterrupted
 from runtime.errors import Conflict
 from runtime.linux import process
 
@@ -31,10 +32,11 @@ class ContainerNetworks:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._controller = parts.networks
+        self._whole = Uninterrupted()
 
     async def create(self, body: JsonObject) -> tuple[str, str]:
         """Create a network; returns its id and a warning or nothing."""
-        return await self._controller.create(body)
+        return await self._whole(self._controller.create(body))
 
     async def inspect(self, ref: str) -> JsonObject:
         """Return the body of ``GET /networks/{id}``."""
@@ -46,14 +48,17 @@ class ContainerNetworks:
 
     async def remove(self, ref: str) -> None:
         """Remove a network that nobody uses."""
-        await self._controller.remove(ref)
+        await self._whole(self._controller.remove(ref))
 
     async def prune(self, filters: Filters) -> Sequence[str]:
         """Remove networks without containers; returns their names."""
-        return await self._controller.prune(filters)
+        return await self._whole(self._controller.prune(filters))
 
     async def connect(self, ref: str, container: str, settings: JsonObject) -> None:
         """Connect a container, running or not."""
+        await self._whole(self._connect(ref, container, settings))
+
+    async def _connect(self, ref: str, container: str, settings: JsonObject) -> None:
         found = self._parts.catalogue.get(container)
         async with found.live.lock:
             _require_settled(found)
@@ -69,6 +74,9 @@ class ContainerNetworks:
 
     async def disconnect(self, ref: str, container: str, *, force: bool = False) -> None:
         """Disconnect a container, running or not."""
+        await self._whole(self._disconnect(ref, container, force=force))
+
+    async def _disconnect(self, ref: str, container: str, *, force: bool) -> None:
         found = self._parts.catalogue.get(container)
         async with found.live.lock:
             _require_settled(found)

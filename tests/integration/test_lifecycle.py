@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -323,3 +324,16 @@ def test_a_private_ipc_namespace_is_not_lent(engine: EngineProcess) -> None:
     identifier = engine.create("true", HostConfig={"IpcMode": f"container:{lender}"})
     answer = engine.call("POST", f"/containers/{identifier}/start")
     assert "non-shareable IPC" in answer.message
+
+
+def test_a_start_goes_on_when_its_client_has_gone(engine: EngineProcess) -> None:
+    for _ in range(10):
+        identifier = engine.create("sleep", "1000")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(engine.socket_path)
+            client.sendall(
+                f"POST /containers/{identifier}/start HTTP/1.1\r\nHost: engine\r\n"
+                "Content-Length: 0\r\n\r\n".encode()
+            )
+        eventually(lambda name=identifier: engine.state(name)["Running"])  # type: ignore[misc]
+        engine.call("DELETE", f"/containers/{identifier}?force=1")
