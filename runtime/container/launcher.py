@@ -35,6 +35,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
         spawners: who makes the first process of which kind of task.
     """
     _root, number, cgroup, *_title = sys.argv[1:]
+    gc.disable()  # a collection would touch, and so copy, every page of a shim
     process.close_above(int(number))
     process.set_name("shoal-launcher")
     process.hide_from_tracers()
@@ -122,7 +123,6 @@ def _warm_up(sock: _socket.socket, rounds: int) -> int:
     gc.collect()
     process.close_above(sock.fileno())
     if rounds == 0:
-        gc.disable()
         gc.freeze()
     return rounds
 

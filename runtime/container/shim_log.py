@@ -212,7 +212,7 @@ class LocalLog(NoLog):
 
 
 def open_log(
-    options: Mapping[str, object] | None, directory: int, rotated: Callable[[int], None]
+    options: Mapping[str, object], directory: int, rotated: Callable[[int], None]
 ) -> NoLog:
     """Return the log that a plan asks for.
 
@@ -220,8 +220,11 @@ def open_log(
         options: `driver`, `path`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes).
         directory: descriptor of the directory with the log's files.
         rotated: told the inode of a file that was rotated away and wants to be compressed.
+
+    Raises:
+        OSError: the newest file cannot be opened.
     """
-    if options is None or options["driver"] not in ("json-file", "local"):
+    if options["driver"] not in ("json-file", "local"):
         return NoLog()
     file = LogFile(directory, options, rotated)
     if options["driver"] == "local":

@@ -15,7 +15,7 @@ from runtime.container import exit_record
 from runtime.container.exit_record import ExitRecord
 from runtime.container.messages import PROTOCOL, Message
 from runtime.container.shim_birth import Birth, read_brief
-from runtime.container.shim_log import open_log
+from runtime.container.shim_log import NoLog, open_log
 from runtime.container.shim_loop import READABLE
 from runtime.container.shim_streams import Streams
 from runtime.linux import process
@@ -89,7 +89,12 @@ class ShimTask:
         process.close_all([*theirs.values(), fds["plan"]])
         process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
         self.store = {n.removeprefix(_STORE): fd for n, fd in given.items() if _is_kept(n)}
-        self._open_streams(brief, fds.get("dir", -1))
+        failure = self._open_streams(brief, fds.get("dir", -1))
+        if failure is not None:
+            process.close_all([fd for fd in ours if fd >= 0])
+            self._birth.undo()
+            self._on_failed("log", failure.errno or 0, f"cannot open the log: {failure.strerror}")
+            return
         if ours:
             self.streams.add_pipes(*ours)
         if brief["reaps"]:
@@ -97,16 +102,22 @@ class ShimTask:
             children = process.child_signals()
             self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
 
-    def _open_streams(self, brief: dict[str, object], directory: int) -> None:
+    def _open_streams(self, brief: dict[str, object], directory: int) -> OSError | None:
+        """Prepare log and streams; return why there is no log where one is wanted."""
         options = brief["log"]
-        rotated = self._on_rotated
-        log = open_log(options if isinstance(options, dict) else None, directory, rotated)
+        log, failure = NoLog(), None
+        try:
+            if isinstance(options, dict):
+                log = open_log(options, directory, self._on_rotated)
+        except OSError as error:
+            failure = error
         self.streams = Streams(self._loop, log, stdin_once=bool(brief["stdin_once"]))
         self.streams.on_end = self._on_end_of_output
         self.streams.on_gone = self._on_gone
         stdin, rows, columns = bool(brief["stdin"]), brief["rows"], brief["cols"]
         size = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else (0, 0)
         self._birth.on_console = lambda master: self._on_console(master, size, stdin=stdin)
+        return failure
 
     def _on_console(self, master: int, size: tuple[int, int], *, stdin: bool) -> None:
         self.streams.add_terminal(master, stdin=stdin)
@@ -136,7 +147,7 @@ class ShimTask:
         record.code, record.step, record.errno, record.text = 128, step, errno, text
         record.started_ns = 0
         record.finished_ns = time.time_ns()
-        exit_record.write(self._run, record)
+        self._write_record()
         self.streams.close_outputs()
         self.state = "failed"
         self.say_failed()
@@ -210,13 +221,19 @@ class ShimTask:
             return
         self.streams.log.flush()
         self.record.dropped = self.streams.log.dropped
-        exit_record.write(self._run, self.record)
+        self._write_record()
         self.state = "exited"
         self.say_exited()
         if self._control.connected:
             self._loop.set_deadline(ACK_SECONDS, self.leave)
         else:
             self.leave()
+
+    def _write_record(self) -> None:
+        try:
+            exit_record.write(self._run, self.record)
+        except OSError:
+            return  # no room for it: an engine that listens is told, a later one sees 255
 
     def leave(self) -> None:
         """Let go of everything; what clients still have queued is written before we end."""

@@ -189,6 +189,15 @@ async def test_an_init_that_cannot_be_made_or_dies_is_a_failed_start(
         await service.create(TaskOrder("c.1", "container", plan("true", stand_in=how)))
 
 
+async def test_a_log_that_cannot_be_opened_is_a_failed_start(
+    service: TaskService, tmp_path: Path
+) -> None:
+    (tmp_path / "x-json.log").mkdir()
+    with pytest.raises(TaskFailed, match="cannot open the log") as failure:
+        await service.create(TaskOrder("c.1", "container", plan("true", log=log_plan(tmp_path))))
+    assert failure.value.step == "log"
+
+
 async def test_a_missing_program_fails_at_go(service: TaskService) -> None:
     document = plan("true")
     document["spec"] = {"process": {"args": ["/no/such/program"]}}
