@@ -87,7 +87,7 @@ class Assembly:
             apply_changes=apply_changes,
             facts=_host_facts(config),
         )
-        removal = ImageRemoval(images)
+        self._removal = removal = ImageRemoval(images)
         runner = TaskStepRunner(self.parts)
         self._execs = Execs(self.parts)
         self._containers = Containers(self.parts)
@@ -122,6 +122,7 @@ class Assembly:
         """Do what clients need not wait for."""
         self.parts.trash.empty()
         await self._recovery.finish()
+        await self._removal.recover()
 
     async def close(self) -> None:
         """Let go of everything; containers run on."""

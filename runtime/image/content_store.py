@@ -26,6 +26,7 @@ class ContentStore:
         self._ingest = os.path.join(data_root, "content", "ingest")
         for directory in (self._blobs, self._ingest):
             os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._found = os.listdir(self._ingest)
 
     def path(self, digest: str) -> str:
         """Return where a blob is or would be; the digest must have been checked."""
@@ -86,8 +87,10 @@ class ContentStore:
 
     def recover(self) -> None:
         """Remove what an earlier engine left half written."""
-        for name in os.listdir(self._ingest):
-            os.unlink(os.path.join(self._ingest, name))
+        for name in self._found:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._ingest, name))
+        self._found = []
 
 
 def _sync_directory(path: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.image import image_view
-from runtime.image.manifest import chain_ids, diff_ids, encode, parse_config
+from runtime.image.manifest import chain_ids, diff_ids, digest_of, encode, parse_config
 from runtime.image.patterns import matches
 from runtime.image.reference import Reference, check_tag, is_digest, parse_reference
 from runtime.image.times import parse_moment, rfc3339
@@ -112,6 +112,7 @@ class ImageStore:
         self._records: dict[str, JsonObject] = {}
         self._names: dict[str, str] = {}
         self._cache: dict[str, Image] = {}
+        self._coming: list[str] = []
         self._reload()
 
     def _reload(self) -> None:
@@ -337,8 +338,22 @@ class ImageStore:
             if self.snapshotter.layers.get(chain) is None:
                 raise EngineError(f"layer {chain} of the image is missing")
         references = [parse_reference(name).tagged() for name in names]
-        loop = asyncio.get_running_loop()
-        image_id = await loop.run_in_executor(self.disk, self._store_content, data)
+        image_id = digest_of(data)
+        self._coming.append(image_id)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self.disk, self._store_content, data)
+            self._record(image_id, references, events)
+        finally:
+            self._coming.remove(image_id)
+        image = self.get(image_id)
+        if image is None:
+            raise EngineError(f"image {image_id} vanished")
+        return image
+
+    def _record(
+        self, image_id: str, references: Sequence[Reference], events: Sequence[str]
+    ) -> None:
         with self.changing() as transaction:
             if image_id not in self._records:
                 transaction.put(_IMAGE, image_id, {"tagged": ""})
@@ -350,14 +365,16 @@ class ImageStore:
             for action in events:
                 if action != "tag":
                     self.record(transaction, image_id, action)
-        image = self.get(image_id)
-        if image is None:
-            raise EngineError(f"image {image_id} vanished")
-        return image
 
-    def _store_content(self, data: bytes) -> str:
+    def _store_content(self, data: bytes) -> None:
         self.snapshotter.layers.sync_now()
-        return self.content.write(data)
+        self.content.write(data)
+
+    def drop_content(self, digests: Iterable[str]) -> None:
+        """Remove the configurations of images that are gone, unless one is being put again."""
+        for digest in digests:
+            if digest not in self._records and digest not in self._coming:
+                self.content.remove(digest)
 
     def add_digest(self, image_id: str, reference: Reference) -> None:
         """Record under which digest a registry has an image (``RepoDigests``)."""

@@ -8,10 +8,12 @@ id's name is complete. Everything here blocks, but for look-ups.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +64,10 @@ class LayerStore:
         self._layers: dict[str, CommittedLayer] = {}
         self._operations = 0
         self._fresh: set[str] = set()
-        for name in os.listdir(self._root):
+        # Between "is it there" and "put it there", nobody may take it away.
+        self._lock = threading.Lock()
+        self._found = os.listdir(self._root)
+        for name in self._found:
             self._read_record(name)
 
     def _read_record(self, name: str) -> None:
@@ -93,10 +98,11 @@ class LayerStore:
         Raises:
             NotFound: one is not.
         """
-        for chain in chains:
-            if chain not in self._layers:
-                raise NotFound(f"layer {chain} does not exist")
-            self._keep(chain)
+        with self._lock:
+            for chain in chains:
+                if chain not in self._layers:
+                    raise NotFound(f"layer {chain} does not exist")
+                self._keep(chain)
 
     def paths(self, chains: Sequence[str]) -> list[str]:
         """Return the directories of layers for an overlay, the topmost first."""
@@ -137,38 +143,41 @@ class LayerStore:
         if self._operations:
             self._fresh.add(chain)
 
-    def garbage(self, needed: set[str]) -> list[CommittedLayer]:
-        """Return the layers that neither `needed` nor a running operation names, children first."""
-        kept = needed | self._fresh
-        for chain in list(kept):
-            layer = self._layers.get(chain)
-            while layer is not None and layer.parent is not None:
-                kept.add(layer.parent)
-                layer = self._layers.get(layer.parent)
-        unneeded = [layer for layer in self._layers.values() if layer.chain_id not in kept]
-        return sorted(unneeded, key=self._depth, reverse=True)
+    def take_garbage(self, needed: set[str]) -> list[tuple[CommittedLayer, str]]:
+        """Take away the layers that neither `needed` nor a running operation names.
 
-    def _depth(self, layer: CommittedLayer) -> int:
-        depth, parent = 0, layer.parent
-        while parent is not None and parent in self._layers:
-            depth, parent = depth + 1, self._layers[parent].parent
-        return depth
+        Returns:
+            Each of them, children first, with the directory in which it waits for its removal.
+        """
+        with self._lock:
+            kept = needed | self._fresh
+            for chain in list(kept):
+                kept.update(self._ancestors(chain))
+            garbage = [layer for layer in self._layers.values() if layer.chain_id not in kept]
+            garbage.sort(key=lambda layer: len(self._ancestors(layer.chain_id)), reverse=True)
+            return [(layer, self._take_away(layer)) for layer in garbage]
 
-    def forget(self, chain: str) -> None:
-        """Take a layer out of the look-up; its files go with `remove_now`."""
-        self._layers.pop(chain, None)
+    def _ancestors(self, chain: str) -> list[str]:
+        found: list[str] = []
+        layer = self._layers.get(chain)
+        while layer is not None and layer.parent is not None:
+            found.append(layer.parent)
+            layer = self._layers.get(layer.parent)
+        return found
 
-    def remove_now(self, chain: str) -> None:
-        """Remove the files of a layer that was forgotten."""
+    def _take_away(self, layer: CommittedLayer) -> str:
+        chain = layer.chain_id
+        doomed = os.path.join(self._root, _TEMPORARY + secrets.token_hex(8))
+        os.mkdir(doomed, 0o700)
         for directory in (self._directory(chain), self._init_directory(chain)):
-            doomed = os.path.join(self._root, _TEMPORARY + secrets.token_hex(8))
             with contextlib.suppress(FileNotFoundError):
-                os.rename(directory, doomed)
-                trees.remove_tree(doomed)
+                os.rename(directory, os.path.join(doomed, os.path.basename(directory)))
+        del self._layers[chain]
+        return doomed
 
     def recover(self) -> None:
-        """Remove what an earlier engine left half made."""
-        for name in os.listdir(self._root):
+        """Remove what an earlier engine left half made; blocks."""
+        for name in self._found:
             chain = "sha256:" + name
             if name.startswith(_TEMPORARY) or (len(name) == 64 and chain not in self._layers):
                 trees.remove_tree(os.path.join(self._root, name))
@@ -176,6 +185,7 @@ class LayerStore:
                 top = "sha256:" + name.removeprefix(_INIT)
                 if top not in self._layers and top != "sha256:scratch":
                     trees.remove_tree(os.path.join(self._root, name))
+        self._found = []
 
     # Making ----------------------------------------------------------------------------------
 
@@ -239,24 +249,30 @@ class LayerStore:
     def publish_now(self, staged: StagedLayer, parent: str | None) -> CommittedLayer:
         """Give a staged layer its place on a parent; one that is there already stays."""
         chain = chain_id(parent, staged.diff_id)
-        self._keep(chain)
-        present = self._layers.get(chain)
-        if present is not None:
-            self.discard_now(staged)
-            return present
         layer = CommittedLayer(staged.diff_id, chain, parent, staged.size, staged.tar_size)
         with open(os.path.join(staged.directory, _RECORD), "x", encoding="utf-8") as file:
             json.dump(asdict(layer), file)
         trees.remove_tree(os.path.join(staged.directory, "work"))
-        target = self._directory(chain)
-        try:
-            os.rename(staged.directory, target)
-        except OSError as error:
+        with self._lock:
+            self._keep(chain)
+            present = self._layers.get(chain)
+            if present is None:
+                self._settle(staged.directory, self._directory(chain))
+                self._layers[chain] = layer
+        if present is not None:
             self.discard_now(staged)
-            if not os.path.isdir(target):
-                raise EngineError(f"cannot store layer {chain}: {error}") from error
-        self._layers[chain] = layer
-        return layer
+        return present or layer
+
+    def _settle(self, directory: str, target: str) -> None:
+        """Rename a layer to its place; a damaged one that holds it goes."""
+        try:
+            os.rename(directory, target)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                trees.remove_tree(directory)
+                raise EngineError(f"cannot store {target}: {error.strerror}") from error
+            trees.remove_tree(target)
+            os.rename(directory, target)
 
     def discard_now(self, staged: StagedLayer) -> None:
         """Remove a staged layer."""

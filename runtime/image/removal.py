@@ -13,6 +13,7 @@ from runtime.errors import Conflict
 from runtime.image import image_view
 from runtime.image.reference import parse_reference
 from runtime.image.times import parse_moment
+from runtime.linux import trees
 from runtime.names import short_id
 
 if TYPE_CHECKING:
@@ -154,20 +155,15 @@ class ImageRemoval:
 
     async def collect(self, images: Sequence[str] = ()) -> list[CommittedLayer]:
         """Remove layers that nothing needs, and the configurations of images that are gone."""
-        layers = self._images.snapshotter.layers
-        garbage = layers.garbage(self._needed())
-        for layer in garbage:
-            layers.forget(layer.chain_id)
-        gone = [image_id for image_id in images if self._images.get(image_id) is None]
+        taken = self._images.snapshotter.layers.take_garbage(self._needed())
+        self._images.drop_content(images)
 
         def remove_files() -> None:
-            for layer in garbage:
-                layers.remove_now(layer.chain_id)
-            for image_id in gone:
-                self._images.content.remove(image_id)
+            for _, directory in taken:
+                trees.remove_tree(directory)
 
         await asyncio.get_running_loop().run_in_executor(self._images.disk, remove_files)
-        return garbage
+        return [layer for layer, _ in taken]
 
     def _needed(self) -> set[str]:
         needed = set(self._images.snapshotter.pins())
@@ -178,7 +174,10 @@ class ImageRemoval:
         return needed
 
     async def recover(self) -> None:
-        """Remove what an earlier engine left: half-made files, layers and blobs of nobody."""
+        """Remove what an earlier engine left: half-made files, layers and blobs of nobody.
+
+        Clients may be served meanwhile: what this engine makes is left alone.
+        """
 
         def clean() -> None:
             self._images.content.recover()
