@@ -11,7 +11,7 @@ import _socket
 import os
 
 from runtime.container import shim, shim_birth
-from runtime.container.messages import Message, decode
+from runtime.container.messages import Message
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import host_layout
 
@@ -92,6 +92,8 @@ def _spawn(
     pid, pidfd = syscalls.clone3(syscalls.CLONE_PARENT, 0)
     if pid == 0:
         try:
+            # With only its own ends in hand it ends when the launcher is killed.
+            process.close_others({sync_fd, fds["engine"], fds["stdout"], fds["stderr"]})
             sync = _socket.socket(fileno=sync_fd)
             sync.send(b"created")
             _be_engine(_socket.socket(fileno=fds["engine"]))
@@ -105,7 +107,7 @@ def _spawn(
 
 def _be_engine(control: _socket.socket) -> None:
     """Attach clients, let the task go; the end of this process is the engine's, too."""
-    while decode(process.receive_message(control)[0]).verb != "created":
+    while (data := process.receive_message(control)[0]) != b"" and data[:7] != b"created":
         pass
     for number, flags in (("1", ("stdin", "stdout", "framed")), ("2", ("stderr", "held"))):
         ours, theirs = _pair()

@@ -106,6 +106,16 @@ def close_above(fd: int) -> None:
     syscalls.close_range(fd + 1, -1)
 
 
+def close_others(kept: set[int]) -> None:
+    """Close every descriptor from 3 on but these."""
+    following = 3
+    for fd in sorted(number for number in kept if number >= 3):
+        if fd > following:
+            syscalls.close_range(following, fd - 1)
+        following = fd + 1
+    syscalls.close_range(following, -1)
+
+
 def peer_uid(sock: _socket.socket) -> int:
     """Return the user id of a connected peer (SO_PEERCRED)."""
     credentials = array.array("i")

@@ -54,6 +54,31 @@ async def test_its_program_cannot_be_written(launcher: Launcher) -> None:
         os.open(f"/proc/{launcher.pid}/exe", os.O_WRONLY)
 
 
+async def test_a_launcher_killed_while_it_warms_up_leaves_nothing() -> None:
+    for turn in range(12):
+        launcher = Launcher(code=CODE, cgroup="")
+        await launcher.start()
+        for _step in range(turn):
+            await asyncio.sleep(0.001)
+        session = launcher.pid
+        await kill(launcher)
+        await eventually(lambda session=session: members(session) == [])  # type: ignore[misc]
+
+
+def members(session: int) -> list[str]:
+    """Return the processes of a session."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = Path("/proc", pid, "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _parent, _group, number = stat.rpartition(")")[2].split()[:4]
+        if int(number) == session and state != "Z":
+            found.append(pid)
+    return found
+
+
 async def test_many_shims_at_once(launcher: Launcher, tmp_path: Path) -> None:
     service = TaskService(launcher, str(tmp_path))
     tasks = await asyncio.gather(

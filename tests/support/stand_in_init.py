@@ -15,7 +15,7 @@ import termios
 from typing import TYPE_CHECKING, Any
 
 from runtime.container import shim
-from runtime.linux import syscalls
+from runtime.linux import process, syscalls
 
 if TYPE_CHECKING:
     from runtime.container.shim_birth import Spawn
@@ -98,9 +98,7 @@ def _forget_shim(kept: set[int]) -> None:
     for number in range(1, 32):
         if number not in (9, 19):
             syscalls.signal_disposition(number, ignore=False)
-    for fd in range(3, 64):
-        if fd not in kept:
-            syscalls.close_range(fd, fd)
+    process.close_others(kept)
 
 
 def _open_terminal(sync: socket.socket) -> None:
