@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 _THREADS = 4
 _HISTORY = 256
 _CHECKPOINT_SECONDS = 1.0
+_CLOSE_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class Assembly:
@@ -115,7 +119,9 @@ class Assembly:
         self._volumes.recover()
         await asyncio.gather(self._launcher.start(), self.parts.networks.start())
         await self._recovery.run()
-        if any(container.state.active for container in self.parts.catalogue):
+        # Without containers too: a start that was cut off may have published its ports.
+        active = any(container.state.active for container in self.parts.catalogue)
+        if active or self.parts.networks.stands:
             await self.parts.networks.rebuild()
 
     async def finish_recovery(self) -> None:
@@ -135,7 +141,10 @@ class Assembly:
             self.parts.networks.close,
             self._launcher.stop,
         ):
-            await close()
+            try:
+                await asyncio.wait_for(close(), _CLOSE_SECONDS)
+            except TimeoutError:
+                _log.warning("%s takes too long: left alone", close.__qualname__)
         _remove_empty(self.parts.config.cgroup_root)
         self._checkpoints.close()
         self.parts.trash.close()
