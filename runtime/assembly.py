@@ -91,7 +91,7 @@ class Assembly:
             apply_changes=apply_changes,
             facts=_host_facts(config),
         )
-        self._removal = removal = ImageRemoval(images)
+        self._removal = removal = ImageRemoval(images, self.parts.trash.discard)
         runner = TaskStepRunner(self.parts)
         self._execs = Execs(self.parts)
         self._containers = Containers(self.parts)
@@ -100,6 +100,7 @@ class Assembly:
         self._recovery = Recovery(self._containers, self._execs, self._health)
         images.users = self.parts.catalogue.users_of_image
         self._volumes.users = self.parts.catalogue.users_of_volume
+        self._volumes.discard = self.parts.trash.discard
         self.engine = Engine(
             config=config,
             events=events,

@@ -70,11 +70,14 @@ def nobody(name: str) -> Iterable[str]:  # noqa: ARG001 - the protocol's name
 class VolumeStore:
     """All volumes of one engine; the handlers' ``engine.volumes``.
 
-    `users` is set by whoever owns containers; until then no volume is in use.
+    Attributes:
+        users: set by whoever owns containers; until then no volume is in use.
+        discard: when set, has a directory deleted later; without it removal waits for the deletion.
     """
 
     def __init__(self, store: Store, events: EventBus, data_root: str, disk: Executor) -> None:
         self.users: VolumeUsers = nobody
+        self.discard: Callable[[str], None] | None = None
         self._store = store
         self._events = events
         self._disk = disk
@@ -212,9 +215,15 @@ class VolumeStore:
         users = list(self.users(name))
         if users:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-        await self._run(trees.remove_tree, self._discard(name))
+        await self._delete(self._forget(name))
 
-    def _discard(self, name: str) -> str:
+    async def _delete(self, directory: str) -> None:
+        if self.discard is not None:
+            self.discard(directory)
+        else:
+            await self._run(trees.remove_tree, directory)
+
+    def _forget(self, name: str) -> str:
         """Forget a volume; return where its data waits to be deleted."""
         with self._store.transaction(full=True) as transaction:
             transaction.begin(_REMOVAL, name)
@@ -257,7 +266,7 @@ class VolumeStore:
             size = await self._run(trees.tree_size, self.mountpoint(volume.name))
             if volume.name not in self._volumes or self._in_use(volume.name):
                 continue
-            await self._run(trees.remove_tree, self._discard(volume.name))
+            await self._delete(self._forget(volume.name))
             removed.append(volume.name)
             gained += size
         self._events.publish("volume", "prune", "", {"reclaimed": str(gained)})
@@ -344,7 +353,7 @@ class VolumeStore:
         """Register directories without a row and finish interrupted work; called once at start."""
         for intent in self._store.intents():
             if intent.kind == _REMOVAL:
-                trees.remove_tree(self._discard(intent.object))
+                trees.remove_tree(self._forget(intent.object))
         for name in sorted(os.listdir(self._root)):
             base = os.path.join(self._root, name)
             if not os.path.isdir(base):

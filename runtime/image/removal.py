@@ -17,7 +17,7 @@ from runtime.linux import trees
 from runtime.names import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runtime.filters import Filters
     from runtime.image.image_store import Image, ImageStore
@@ -30,10 +30,14 @@ PRUNE_FILTERS = frozenset({"dangling", "until", "label", "label!"})
 
 
 class ImageRemoval:
-    """Takes names and images away."""
+    """Takes names and images away.
 
-    def __init__(self, images: ImageStore) -> None:
+    `discard`, when given, has a directory deleted later; without it removal waits for the deletion.
+    """
+
+    def __init__(self, images: ImageStore, discard: Callable[[str], None] | None = None) -> None:
         self._images = images
+        self._discard = discard
         self._pruning = False
 
     async def remove(self, ref: str, *, force: bool = False) -> list[JsonObject]:
@@ -158,11 +162,12 @@ class ImageRemoval:
         taken = self._images.snapshotter.layers.take_garbage(self._needed())
         self._images.drop_content(images)
 
-        def remove_files() -> None:
-            for _, directory in taken:
-                trees.remove_tree(directory)
-
-        await asyncio.get_running_loop().run_in_executor(self._images.disk, remove_files)
+        loop = asyncio.get_running_loop()
+        for _, directory in taken:
+            if self._discard is not None:
+                self._discard(directory)
+            else:
+                await loop.run_in_executor(self._images.disk, trees.remove_tree, directory)
         return [layer for layer, _ in taken]
 
     def _needed(self) -> set[str]:
