@@ -94,7 +94,10 @@ def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
     while True:
         while rounds and not early_fds and not _has_order(sock):
             rounds = _warm_up(sock, rounds)
-        data, fds = process.receive_message(sock)
+        try:
+            data, fds = process.receive_message(sock)
+        except ConnectionResetError:
+            return  # the engine died and had not read our last answer
         if not data:
             return
         match unpack(data):

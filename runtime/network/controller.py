@@ -29,6 +29,7 @@ from runtime.network.endpoint_settings import (
     interface_name,
     random_mac,
 )
+from runtime.network.fast_netlink import index_of
 from runtime.network.filter_watch import FilterWatch
 from runtime.network.host_files import HostFiles
 from runtime.network.kernel import KernelThread, LinkReaper
@@ -124,6 +125,11 @@ class NetworkController:
             if self._watch is None:
                 own = await self._thread.run(lambda kernel: kernel.filter_port)
                 self._watch = FilterWatch(own, self._restore)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the kernel has links of these networks, from an engine before this one."""
+        return any(index_of(network.link) is not None for network in self._linked())
 
     async def _restore(self) -> None:
         """Bring the packet filter back when another program has flushed it."""

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Random operations by several clients while engine, launcher, shims and programs are killed.
+#   tests/torture.sh [--rounds N] [--seed N] [--clients N] [--work DIR]
+# Minutes to hours; not part of tests/run.sh. Each round ends in the invariants of
+# tests/support/invariants.py. The last line is `N passed, N failed`, with the seed.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+# shellcheck source=samples/setup.sh
+. samples/setup.sh
+if [ "$(id -u)" != 0 ]; then
+  say "needs root: run tests/torture.sh as root"
+  exit 1
+fi
+setup_venv "$root" dev
+unset DOCKER_HOST DOCKER_CONTEXT SHOAL_DATA_ROOT SHOAL_RUN_ROOT
+exec "$root/.venv/bin/python" -m tests.torture.run "$@"
