@@ -57,7 +57,7 @@ def archive(
     yield from _blobs(layout, layers)
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": layout.index}
     yield _file("index.json", encode(index))
-    yield _file("manifest.json", encode(layout.manifests))
+    yield _file("manifest.json", encode(layout.manifests) + b"\n")
     yield _file("oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
     if layout.repositories:
         yield _file("repositories", encode(layout.repositories) + b"\n")
@@ -92,7 +92,9 @@ def _add(layout: _Layout, saved: SavedImage, layers: LayerStore, content: Conten
             "Config": _path(image.id),
             "RepoTags": [parse_reference(name).familiar for name in saved.names] or None,
             "Layers": [_path(layer.diff_id) for layer in chain],
-            "LayerSources": {layer.diff_id: _layer_descriptor(layer) for layer in chain},
+            "LayerSources": dict(
+                sorted({layer.diff_id: _layer_descriptor(layer) for layer in chain}.items())
+            ),
         }
     )
 

@@ -359,7 +359,7 @@ class ImageStore:
                 transaction.put(_IMAGE, image_id, {"tagged": ""})
                 self._records[image_id] = {"tagged": ""}
             for reference in references:
-                name = self._point(transaction, image_id, reference)
+                name = self._point(transaction, image_id, reference, touch="tag" in events)
                 if "tag" in events:
                     self.record(transaction, image_id, "tag", name)
             for action in events:

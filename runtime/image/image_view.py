@@ -48,6 +48,9 @@ def shown_config(config: JsonObject) -> JsonObject:
     """Return an image's configuration with the fields that inspect always has."""
     shown: JsonObject = {key: config.get(key) or empty for key, empty in _ALWAYS.items()}
     shown.update((key, config[key]) for key in _WHEN_SET if config.get(key))
+    check = shown.get("Healthcheck")
+    if isinstance(check, dict):
+        shown["Healthcheck"] = dict(sorted(check.items()))
     return dict(sorted(shown.items()))
 
 

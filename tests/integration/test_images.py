@@ -89,6 +89,7 @@ async def test_a_docker_archive_is_loaded(parts: ImageParts) -> None:
     assert isinstance(config, dict)
     assert (config["Cmd"], config["Entrypoint"], config["User"]) == (["x"], None, "")
     assert [event["Action"] for event in parts.seen] == ["load"]
+    assert body["Metadata"] == {"LastTagTime": "0001-01-01T00:00:00Z"}
 
 
 async def test_a_compressed_archive_is_loaded(parts: ImageParts) -> None:
