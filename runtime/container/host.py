@@ -49,5 +49,7 @@ def _apparmor_profile() -> str:
 
 def _init_program() -> str:
     """Return the path of the small init for this machine's architecture, if there is one."""
-    path = resources.files("runtime.container").joinpath(f"init-{os.uname().machine}")
+    path = resources.files("runtime.container").joinpath(
+        "init-programs", f"init-{os.uname().machine}"
+    )
     return str(path) if path.is_file() else ""

@@ -182,8 +182,10 @@ def _arguments(given: SpecInput) -> list[str]:
 
 
 def _with_init(given: SpecInput) -> bool:
-    private = text(given.host_config, "PidMode") == ""
-    return flag(given.host_config, "Init") and bool(given.host.init) and private
+    wanted = flag(given.host_config, "Init") and text(given.host_config, "PidMode") == ""
+    if wanted and not given.host.init:
+        raise InvalidArgument("init: there is no init program for this machine's architecture")
+    return wanted
 
 
 def environment(config: JsonObject, hostname: str, more: Sequence[str] = ()) -> list[str]:
