@@ -245,13 +245,12 @@ async def test_owners_and_modes_can_be_given(shop: Workshop) -> None:
 
 
 async def test_links_of_image_and_context_do_not_lead_outside(shop: Workshop) -> None:
-    before = sorted(os.listdir("/tmp"))
     lines = await shop.build(
         "FROM base\nCOPY f /lib/\nCOPY f /out/escaped-from-shoal\nCOPY bad /b\n",
         file("f", "x"), symlink("bad", "../../../../../../../etc/hostname"),
     )  # fmt: skip
     assert "stat bad: file does not exist" in lines[-1]
-    assert sorted(os.listdir("/tmp")) == before
+    assert "escaped-from-shoal" not in os.listdir("/tmp")
     await shop.build("FROM base\nCOPY f /lib/\nCOPY f /out/escaped\n", file("f", "x"))
     with Root(shop.view()) as root:
         assert root.read("usr/lib/f") == root.read("tmp/escaped") == "x"
