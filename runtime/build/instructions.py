@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from runtime.build.dockerfile import Instruction
     from runtime.build.step import Build, StageState
 
+_LATER = frozenset({"mount", "device", "parents", "exclude", "checksum", "keep-git-dir", "unpack"})
+"""Flags of the language that this builder does not carry out; ``--link`` changes no result."""
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 
 
@@ -37,6 +39,7 @@ async def run_instruction(build: Build, state: StageState, instruction: Instruct
     Raises:
         EngineError: it failed.
     """
+    _refuse_flags(instruction)
     match instruction.name:
         case "RUN":
             await _run(build, state, instruction)
@@ -48,6 +51,15 @@ async def run_instruction(build: Build, state: StageState, instruction: Instruct
             _metadata(build, state, instruction)
     state.seal()
     build.say(f" ---> {short_id(state.image_id)}\n")
+
+
+def _refuse_flags(instruction: Instruction) -> None:
+    """Refuse what would otherwise be left out silently."""
+    for name, value in instruction.flags:
+        if name in _LATER or (name == "security" and value != "sandbox"):
+            raise InvalidArgument(
+                f"{instruction.name} --{name} is not supported by Shoal yet: do without it"
+            )
 
 
 def _metadata(build: Build, state: StageState, instruction: Instruction) -> None:
@@ -70,8 +82,6 @@ def _metadata(build: Build, state: StageState, instruction: Instruction) -> None
 
 
 async def _run(build: Build, state: StageState, instruction: Instruction) -> None:
-    if instruction.flag("mount") is not None:
-        raise InvalidArgument("RUN --mount is not supported by Shoal yet: use COPY, or drop it")
     settings = state.settings
     script = _script(instruction)
     argv = command(settings, instruction) if script is None else [*settings.shell, script]

@@ -270,10 +270,13 @@ async def test_links_of_image_and_context_do_not_lead_outside(shop: Workshop) ->
         ("COPY --from=nope a /", "No such image: nope:latest"),
         ("COPY ${a /", "failed to process \"${a\": syntax error: missing '}'"),
         ("ADD http://x/y /", "ADD of a URL is not supported by Shoal yet: fetch http://x/y with"),
-        ("RUN --mount=type=cache,target=/x y", "RUN --mount is not supported by Shoal yet: use"),
+        ("RUN --mount=type=cache,target=/x y", "RUN --mount is not supported by Shoal yet: do"),
+        ("RUN --security=insecure y", "RUN --security is not supported by Shoal yet: do without"),
+        ("COPY --parents a /x/", "COPY --parents is not supported by Shoal yet: do without it"),
+        ("ADD --exclude=b a /x/", "ADD --exclude is not supported by Shoal yet: do without it"),
         ("RUN --network=foo y", 'invalid network mode "foo"'),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 async def test_a_step_that_cannot_be_done_says_why(shop: Workshop, line: str, message: str) -> None:
     lines = await shop.build(f"FROM base\n{line}", file("a"), file("b"), Member("d"), file("d/x"))
@@ -407,6 +410,13 @@ async def test_an_unchanged_build_is_the_same_image(shop: Workshop) -> None:
     lines = await shop.build(TEXT, file("f", "1", mtime=5))
     assert hits(lines) == [2, 3, 4, 5, 6]
     assert shop.parts.images.resolve("app").id == first
+    assert len(shop.runner.steps) == 1
+
+
+async def test_builds_side_by_side_run_a_shared_step_once(shop: Workshop) -> None:
+    names = ("one", "two", "three")
+    await asyncio.gather(*(shop.build(TEXT, file("f", "1"), tags=(name,)) for name in names))
+    assert len({shop.parts.images.resolve(name).id for name in names}) == 1
     assert len(shop.runner.steps) == 1
 
 
