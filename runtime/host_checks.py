@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from runtime.errors import EngineError
+from runtime.linux import syscalls
 
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 _OLDEST_KERNEL = (5, 12)
@@ -32,7 +34,18 @@ def check_host(proc: str = "/proc", uid: int | None = None, release: str | None 
         raise EngineError(
             f"the kernel has no {', '.join(missing)} namespaces: use one with CONFIG_NAMESPACES"
         )
-    with open(f"{proc}/filesystems", encoding="ascii") as file:
-        known = {line.split()[-1] for line in file if line.strip()}
-    if "overlay" not in known:
+    if "overlay" not in _file_systems(proc):
+        _load_overlay()
+    if "overlay" not in _file_systems(proc):
         raise EngineError("the kernel has no overlayfs: run `modprobe overlay`, or enable it")
+
+
+def _file_systems(proc: str) -> set[str]:
+    with open(f"{proc}/filesystems", encoding="ascii") as file:
+        return {line.split()[-1] for line in file if line.strip()}
+
+
+def _load_overlay() -> None:
+    """Have the kernel load the module, as it does when somebody uses the file system."""
+    with contextlib.suppress(OSError):
+        os.close(syscalls.fsopen("overlay"))

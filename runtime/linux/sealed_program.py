@@ -44,14 +44,19 @@ def seal(program: str) -> SealedProgram:
 
 
 def _overlay(directory: str) -> int:
-    """Return a detached read-only overlay of a directory and an empty one (it wants two)."""
-    lower = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    empty = -1
+    """Return a detached read-only overlay of a directory and another one (it wants two).
+
+    The other one is below it, so that nothing of it can take the program's place; both are of this
+    mount namespace, since older kernels refuse a detached mount as a layer.
+    """
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    lower, other = os.open(directory, flags), -1
     try:
-        empty = mounts.create("tmpfs")
+        other = os.open("/dev", flags)
         # By descriptor: a path may contain a colon.
-        layers = f"/proc/self/fd/{lower}:/proc/self/fd/{empty}"
-        flags = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-        return mounts.create("overlay", [("lowerdir", layers)], flags)
+        layers = f"/proc/self/fd/{lower}:/proc/self/fd/{other}"
+        guarded = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID
+        attributes = guarded | syscalls.MOUNT_ATTR_NODEV
+        return mounts.create("overlay", [("lowerdir", layers)], attributes)
     finally:
-        process.close_all([lower, empty])
+        process.close_all([lower, other])
