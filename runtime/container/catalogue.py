@@ -162,7 +162,8 @@ class Catalogue:
         return [
             container.id
             for container in (*self, *self._coming.values())
-            if any(mount.type == "volume" and mount.name == name for mount in container.mounts)
+            if not container.live.past
+            and any(mount.type == "volume" and mount.name == name for mount in container.mounts)
         ]
 
     def users_of_image(self, image_id: str) -> list[ImageUser]:

@@ -111,6 +111,8 @@ class Live:
     spec: JsonObject | None = None
     stop_asked: bool = False
     removing: asyncio.Future[None] | None = None
+    past: bool = False
+    """Nothing is left of it but its row: its anonymous volumes are being removed."""
 
 
 @dataclass(slots=True)

@@ -216,10 +216,10 @@ async def undo_create(parts: Parts, container: Container) -> None:
     parts.catalogue.drop(container)
     parts.trash.discard(parts.directory(container))
     await parts.snapshotter.remove(container.id)
+    await remove_anonymous_volumes(parts, container)
     with parts.store.transaction() as transaction:
         transaction.delete(KIND, container.id)
         transaction.end(INTENT, container.id)
-    await remove_anonymous_volumes(parts, container)
 
 
 async def remove_anonymous_volumes(parts: Parts, container: Container) -> None:

@@ -6,14 +6,16 @@ A live connect hands new descriptors to the container's shim and rewrites its ``
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from runtime.container.create_request import ENDPOINT
 from runtime.container.network_request import container_view
 from runtime.container.uninterrupted import Uninterrupted
-from runtime.errors import Conflict
+from runtime.errors import Conflict, EngineError
 from runtime.linux import process
+from runtime.network.controller import CONNECT, DISCONNECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from runtime.network.allocation import Attachment
 
 JsonObject = dict[str, object]
+
+_log = logging.getLogger(__name__)
 
 
 class ContainerNetworks:
@@ -91,7 +95,16 @@ class ContainerNetworks:
             await self._apply(found, attachment)
 
     async def _apply(self, container: Container, attachment: Attachment) -> None:
-        """Keep the settings, give the shim its descriptors, write the files."""
+        """Let the container's shim and files follow, and keep the settings."""
+        try:
+            await self._hand_over(container, attachment)
+        finally:  # without its shim the container ends; the settings are for its next run
+            with self._parts.store.transaction() as transaction:
+                self._controller.settle(transaction, attachment, container.id)
+                self._parts.catalogue.save(transaction, container)
+
+    async def _hand_over(self, container: Container, attachment: Attachment) -> None:
+        """Give the shim its descriptors, write the files."""
         task = container.live.task
         try:
             for name, fd in attachment.store.items():
@@ -106,7 +119,39 @@ class ContainerNetworks:
             directory = self._parts.directory(container)
             edit_in_place(os.path.join(directory, "hosts"), attachment.edit_hosts)
             edit_in_place(os.path.join(directory, "resolv.conf"), attachment.edit_resolv_conf)
-        self._parts.catalogue.commit(container)
+
+    async def resume(self) -> None:
+        """Finish what a crash cut off: connects of what lives are made, disconnects go on."""
+        for intent in self._parts.store.intents():
+            network, _, container = intent.object.partition("/")
+            if intent.kind not in {CONNECT, DISCONNECT}:
+                continue
+            try:
+                await self._resume(intent.kind, network, container)
+            except (EngineError, OSError) as error:
+                _log.warning("network %s of %s: %s", network, container, error)
+            with self._parts.store.transaction() as transaction:
+                transaction.end(intent.kind, intent.object)
+
+    async def _resume(self, kind: str, network: str, identifier: str) -> None:
+        container = self._parts.catalogue.find(identifier)
+        lives = container is not None and container.state.active
+        if container is None or not lives:
+            await self._controller.resume_connect(network, identifier, None)
+        elif kind == DISCONNECT:
+            await self.disconnect(network, identifier, force=True)
+        else:
+            async with container.live.lock:
+                fds = await _descriptors(container) or {}
+                try:
+                    attachment = await self._controller.resume_connect(
+                        network, identifier, fds.get("netns")
+                    )
+                finally:
+                    process.close_all(list(fds.values()))
+                if attachment is not None:
+                    container.endpoints[attachment.network_name] = ENDPOINT(attachment.settings)
+                    await self._apply(container, attachment)
 
 
 def write_in_place(path: str, content: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container import create, ending, remove, start, stop
 from runtime.container.ending import clean_up
+from runtime.container.networking import ContainerNetworks
 from runtime.container.restart import wanted_at_boot
 from runtime.container.task import ExitRecord, Task
 from runtime.errors import EngineError, NotModified
@@ -55,6 +56,7 @@ class Recovery:
             *(self._guarded(container, intents.get(container.id, {})) for container in known)
         )
         await self._execs.recover()
+        await ContainerNetworks(self._parts).resume()
         self._release_orphans()
 
     async def finish(self) -> None:

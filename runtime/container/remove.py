@@ -93,6 +93,9 @@ class Remover:
             container.state.error = str(error)
             parts.catalogue.commit(container)
             raise
+        if volumes:  # while the intent stands: nobody else would remember them
+            container.live.past = True
+            await remove_anonymous_volumes(parts, container)
         with parts.store.transaction() as transaction:
             parts.networks.release(transaction, container.id)
             transaction.delete(KIND, container.id)
@@ -100,8 +103,6 @@ class Remover:
             transaction.end("exit", container.id)
             parts.catalogue.record(transaction, container, "destroy")
         parts.catalogue.drop(container)
-        if volumes:
-            await remove_anonymous_volumes(parts, container)
         for call in self.forget:
             await call(container)
         notify(container.live.exit_waiters, container)

@@ -203,7 +203,8 @@ class Attachment:
 
     def edit_hosts(self, current: bytes) -> bytes:
         """Return /etc/hosts with this change's addresses added or dropped."""
-        dropped = {line.encode() for line in self.hosts_dropped}
+        changed = (*self.hosts_dropped, *self.hosts_added)  # added twice is added once
+        dropped = {line.encode() for line in changed}
         kept = [line for line in current.split(b"\n") if line not in dropped]
         text = b"\n".join(kept).rstrip(b"\n") + b"\n"
         return text + b"".join(line.encode() + b"\n" for line in self.hosts_added)

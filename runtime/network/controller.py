@@ -60,6 +60,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("shoal")
 
+CONNECT, DISCONNECT = "connect", "disconnect"
+"""Intents about a running container; their object is ``<network>/<container>``."""
+
 __all__ = ["FILTERS", "PRUNE_FILTERS", "NetworkController"]
 
 _NONE_REFUSED = (
@@ -94,6 +97,8 @@ class NetworkController:
             store, self._book, self._allocator, kernel, HostFiles(config.dns)
         )
         self._stored: dict[str, Allocation] = {}
+        self._begun: dict[str, Endpoint] = {}
+        """Endpoints that an earlier engine was about to add, by the object of their intent."""
         self._watch: FilterWatch | None = None
         self._building = asyncio.Lock()
         self.obstacles: list[str] = []
@@ -107,10 +112,21 @@ class NetworkController:
         """
         await self._networks.load()
         self._stored = self._allocator.load()
+        self._set_aside_begun()
         default = self._book.named("bridge")
         subnet = default.subnet(4) if default else None
         gateway = self._config.host_gateway or (subnet.gateway if subnet else "")
         self._sandboxes.host_gateway = gateway
+
+    def _set_aside_begun(self) -> None:
+        """Take endpoints that may be half made out of their allocations; see `resume_connect`."""
+        for intent in self._store.intents():
+            network_id, _, container_id = intent.object.partition("/")
+            allocation = self._stored.get(container_id)
+            for endpoint in tuple(allocation.endpoints) if allocation else ():
+                if intent.kind == CONNECT and endpoint.network_id == network_id and allocation:
+                    allocation.endpoints.remove(endpoint)
+                    self._begun[intent.object] = endpoint
 
     async def rebuild(self) -> None:
         """Make bridges and packet filter equal to the records; call after the last `adopt`."""
@@ -324,15 +340,48 @@ class NetworkController:
         with self._store.transaction() as tx:
             self._allocator.lease_addresses(tx, network, endpoint)
             self._allocator.write_endpoint(tx, endpoint)
+            tx.begin(CONNECT, f"{network.id}/{container.id}")
         try:
-            attachment = await self._sandboxes.connect(container.id, endpoint, fds["netns"])
+            return await self._sandboxes.connect(container.id, endpoint, fds["netns"])
         except BaseException:
             with self._store.transaction() as tx:
                 self._allocator.drop_endpoint(tx, endpoint)
+                tx.end(CONNECT, f"{network.id}/{container.id}")
             raise
-        with self._store.transaction() as tx:
+
+    def settle(self, tx: Transaction, attachment: Attachment, container_id: str) -> None:
+        """Record that a connect or disconnect is done, in the transaction of the container's row.
+
+        Records the event ``network connect``.
+        """
+        key = f"{attachment.network_id}/{container_id}"
+        network = self._book.get(attachment.network_id)
+        endpoint = self._endpoint_on(network, container_id) if network else None
+        begun = any(intent.object == key for intent in self._store.intents())
+        if endpoint is not None and begun:
             self._allocator.record(tx, "connect", endpoint)
-        return attachment
+        tx.end(CONNECT, key)
+        tx.end(DISCONNECT, key)
+
+    async def resume_connect(
+        self, network_id: str, container_id: str, netns: int | None
+    ) -> Attachment | None:
+        """Make a connect that a crash cut off, from its start; None when there is none to make.
+
+        Args:
+            network_id: the network.
+            container_id: the container, adopted before.
+            netns: its namespace; None when it has ended: then the endpoint is given back.
+        """
+        endpoint = self._begun.pop(f"{network_id}/{container_id}", None)
+        if endpoint is None:
+            return None
+        await self._reaper.delete(endpoint.host_interface)
+        if netns is not None:
+            return await self._sandboxes.connect(container_id, endpoint, netns)
+        with self._store.transaction() as tx:
+            self._allocator.drop_endpoint(tx, endpoint)
+        return None
 
     def _check_connect(
         self, network: Network, container: ContainerView, wanted: JsonObject
@@ -388,6 +437,8 @@ class NetworkController:
             raise EngineError(
                 f"container {container.id} is not connected to network {network.name}"
             )
+        with self._store.transaction() as tx:
+            tx.begin(DISCONNECT, f"{network.id}/{container.id}")
         attachment = await self._sandboxes.disconnect(container.id, endpoint, fds["netns"])
         with self._store.transaction() as tx:
             self._allocator.drop_endpoint(tx, endpoint)

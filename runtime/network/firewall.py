@@ -373,6 +373,7 @@ def name_server_rules(udp_port: int, tcp_port: int) -> nft.Batch:
     batch = nft.Batch(nft.IPV4, "shoal-dns")
     batch.add_table()
     batch.add_chain("output", "filter", nft.OUTPUT, -300)
+    batch.flush_chain("output")  # rules for sockets that were lost before anybody kept them
     address = pack_address("127.0.0.11")[1]
     for protocol, port, checksum in ((UDP, udp_port, 6), (TCP, tcp_port, 16)):
         packed, domain = struct.pack(">H", port), struct.pack(">H", 53)

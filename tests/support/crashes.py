@@ -29,10 +29,13 @@ def crash_test(work: Path, kind: str = "step", place: str = "never") -> Iterator
     """
     engine = EngineProcess(work, pool=POOL)
     engine.program = ("-m", "tests.support.crashing_engine", kind, place, "armed")
-    engine.start().load_busybox()
-    yield engine
-    assert_invariants(engine)
-    engine.close()
+    try:
+        engine.start().load_busybox()
+        yield engine
+        assert_invariants(engine)
+    finally:
+        engine.program = ("-m", "runtime")
+        engine.close()
 
 
 def arm(engine: EngineProcess) -> None:

@@ -100,7 +100,7 @@ class Torture:
             shared.over.set()
         for thread in threads:
             thread.join()
-        return killed, shared.findings + self._look(shared)
+        return killed, shared.findings + self._look(shared) + self._log_findings()
 
     def _client(self, shared: Shared, seed: str) -> None:
         try:
@@ -111,10 +111,10 @@ class Torture:
     def _look(self, shared: Shared) -> list[str]:
         try:
             assert_invariants(self.engine)
-        except (AssertionError, OSError) as error:
-            return [str(error), *self._log_findings()]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            return [repr(error) if not isinstance(error, AssertionError) else str(error)]
         view = look(self.engine)
-        found = self._log_findings()
+        found = []
         for name in VOLUMES:
             file = self.engine.data_root / "volumes" / name / "_data" / "kept"
             if name not in view.objects["volume"] or not file.exists():
