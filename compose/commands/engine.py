@@ -10,7 +10,7 @@ from compose.engine.connection import connect_blocking
 from compose.engine.contexts import own_engine
 from compose.engine.launch import answers, engine_pid, ensure_engine, stop_engine
 from compose.engine.transport import Transport
-from compose.errors import UsageError
+from compose.errors import ShoalError, UsageError
 from compose.flags import Command
 
 if TYPE_CHECKING:
@@ -41,9 +41,26 @@ def _start(context: Context) -> int:
 
 def _stop(context: Context) -> int:
     path = own_engine(context.env).address.path
-    ran = stop_engine(path)
-    context.console.note("engine stopped; containers go on" if ran else "no engine runs")
+    running = _running(context)
+    if not stop_engine(path):
+        context.console.note("no engine runs")
+    elif running:
+        context.console.note(f"engine stopped; containers that go on: {running}")
+    else:
+        context.console.note("engine stopped")
     return 0
+
+
+def _running(context: Context) -> int:
+    """Count the containers that run, as far as the engine can say it."""
+    address = own_engine(context.env).address
+    client = EngineClient(Transport(address, connect_blocking))
+    try:
+        return len(context.ask(client.list_containers()))
+    except ShoalError:
+        return 0
+    finally:
+        client.close()
 
 
 def _status(context: Context) -> int:
