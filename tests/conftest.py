@@ -12,6 +12,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.machine import obstacle
+
 # A loaded machine must not fail a property: no example has a deadline.
 settings.register_profile(
     "shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -19,33 +21,11 @@ settings.register_profile(
 settings.load_profile("shoal")
 
 
-def _missing_for_root() -> str | None:
-    """Say why tests that make containers cannot run here, or None when they can."""
-    if os.geteuid() != 0:
-        return "needs root: run tests/run.sh as root"
-    if not os.path.exists("/proc/self/ns/net"):
-        return "the kernel has no network namespaces"
-    with open("/proc/filesystems", encoding="ascii") as file:
-        if "overlay" not in file.read() and os.system("modprobe -q overlay") != 0:
-            return "the kernel has no overlayfs: load the module 'overlay'"
-    return _missing_namespaces()
-
-
-def _missing_namespaces() -> str | None:
-    pid = os.fork()
-    if pid == 0:
-        os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "true"])
-    _, status = os.waitpid(pid, 0)
-    if status != 0:
-        return "the machine forbids new namespaces (unshare failed): needs CAP_SYS_ADMIN"
-    return None
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs root and namespaces where there are none."""
     del config
     needing = [item for item in items if item.get_closest_marker("root") is not None]
-    reason = _missing_for_root() if needing else None
+    reason = obstacle() if needing else None
     if reason is not None:
         for item in needing:
             item.add_marker(pytest.mark.skip(reason=reason))

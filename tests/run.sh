@@ -35,7 +35,20 @@ install_test_packages() { # static programs for root file systems, a redis for i
   if cmp -s "$work/policy-rc.d" $policy; then rm -f $policy; fi
 }
 
+fetch_docker() { # the docker command alone, from Debian's package, unpacked beside: no daemon is installed
+  command -v docker >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+  mkdir -p "$work/docker"
+  (
+    cd "$work/docker"
+    apt-get download -qq docker-cli || apt-get download -qq docker.io
+    dpkg-deb -x ./*.deb .
+  ) >/dev/null 2>&1 || return 0
+  [ ! -x "$work/docker/usr/bin/docker" ] || export SHOAL_TEST_DOCKER=$work/docker/usr/bin/docker
+}
+
 install_test_packages
+fetch_docker
 pytest=("$root/.venv/bin/python" -m pytest -q -p no:cacheprovider)
 if [ $# -gt 0 ]; then
   "${pytest[@]}" "$@"
@@ -44,6 +57,10 @@ fi
 status=0
 say "== unit, contract and repository tests"
 "${pytest[@]}" -n "$(nproc)" --dist loadfile tests || status=$?
+if ! reason=$("$root/.venv/bin/python" -m tests.support.machine); then
+  say "== integration and end-to-end tests are skipped: $reason"
+  exit $status
+fi
 say "== integration and end-to-end tests (containers)"
 "${pytest[@]}" -m "root and not benchmark and not slow and not vm and not peer" tests || status=$?
 exit $status

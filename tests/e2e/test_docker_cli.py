@@ -67,7 +67,9 @@ def test_exec_with_and_without_a_terminal(busybox: ShoalProgram) -> None:
     assert busybox.docker("exec", "box", "echo", "hi").stdout == "hi\n"
     busybox.docker("exec", "box", "sh", "-c", "exit 9", code=9)
     busybox.docker("exec", "box", "no-such-program", code=127)
-    said = _on_terminal(busybox, ["exec", "-it", "box", "sh", "-c", "tty; stty size"])
+    # Older commands tell the size after the start: the program waits for it.
+    program = "tty; until stty size 2>/dev/null | grep 33; do sleep 0.1; done"
+    said = _on_terminal(busybox, ["exec", "-it", "box", "sh", "-c", program])
     assert "/dev/pts/" in said
     assert "33 77" in said
 
