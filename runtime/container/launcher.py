@@ -45,7 +45,10 @@ def main(spawners: Mapping[str, Spawn]) -> None:
     if cgroup:
         _join(cgroup)
     process.ignore_signals(process.SIGCHLD)  # the kernel reaps
-    serve(_socket.socket(fileno=int(number)), spawners)
+    try:
+        serve(_socket.socket(fileno=int(number)), spawners)
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the engine died before it read our answer
 
 
 def _join(cgroup: str) -> None:
@@ -94,10 +97,7 @@ def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
     while True:
         while rounds and not early_fds and not _has_order(sock):
             rounds = _warm_up(sock, rounds)
-        try:
-            data, fds = process.receive_message(sock)
-        except ConnectionResetError:
-            return  # the engine died and had not read our last answer
+        data, fds = process.receive_message(sock)
         if not data:
             return
         match unpack(data):

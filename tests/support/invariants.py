@@ -375,8 +375,13 @@ ends of streams (6) and 12 to 17 stand in the tests that make them happen."""
 
 def findings(engine: EngineProcess) -> Findings:
     """Return what is not as it has to be at this moment."""
-    view = look(engine)
-    return [f"{name}: {finding}" for name, check in INVARIANTS.items() for finding in check(view)]
+    try:
+        view = look(engine)
+        return [
+            f"{name}: {finding}" for name, check in INVARIANTS.items() for finding in check(view)
+        ]
+    except FileNotFoundError as error:
+        return [f"something went away while it was looked at: {error}"]
 
 
 def assert_invariants(engine: EngineProcess) -> None:
