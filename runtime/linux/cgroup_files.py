@@ -6,6 +6,12 @@ import errno
 import os
 import time
 
+from runtime.linux import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _REMOVE_ATTEMPTS = 10
 _FIRST_WAIT = 0.01
 
@@ -60,6 +66,15 @@ def processes(directory: str) -> list[int]:
     for child in tree(directory):
         found += [int(line) for line in read(f"{child}/cgroup.procs").split()]
     return found
+
+
+def kill(pids: Sequence[int]) -> None:
+    """Send SIGKILL to processes, whichever of them are still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, process.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def tree(directory: str) -> list[str]:

@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from runtime.linux import cgroup_files as files, process
+from runtime.linux import cgroup_files as files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ class CgroupV1:
                 files.write(at_once, "1")
             else:
                 self._freeze_briefly()
-                for pid in self.processes():
-                    _send_kill(pid)
+                files.kill(self.processes())
             self.thaw()
             time.sleep(0.002)
 
@@ -305,10 +304,3 @@ def _fill_cpuset(directory: str, top: str) -> None:
 
 def _clamp(value: int, low: int, high: int) -> int:
     return max(low, min(high, value))
-
-
-def _send_kill(pid: int) -> None:
-    try:
-        os.kill(pid, process.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -117,9 +117,21 @@ class CgroupV2:
         return files.read_table(f"{self._directory}/memory.events").get("oom_kill", 0)
 
     def kill(self) -> None:
-        """Kill every process (``cgroup.kill`` of Linux 5.14)."""
-        if os.path.isdir(self._directory):
+        """Kill every process: by ``cgroup.kill``, or before Linux 5.14 one by one while frozen."""
+        if not os.path.isdir(self._directory):
+            return
+        try:
             files.write(f"{self._directory}/cgroup.kill", "1")
+        except FileNotFoundError:
+            self._kill_each()
+
+    def _kill_each(self) -> None:
+        """Kill while nobody can fork; processes that are frozen end all the same."""
+        files.write(f"{self._directory}/cgroup.freeze", "1")
+        try:
+            files.kill(self.processes())
+        finally:
+            self.thaw()
 
     def freeze(self) -> None:
         """Stop every process and wait until all have stopped."""

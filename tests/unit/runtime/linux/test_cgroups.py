@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -321,6 +322,20 @@ def test_v2_kill_freeze_and_counters(v2: Layout, kernel: KernelFiles, tmp_path: 
     assert stats["memory"]["failcnt"] == 2
     assert [entry["value"] for entry in stats["io_bytes"]] == [10, 20]
     assert [entry["op"] for entry in stats["io_operations"]] == ["read", "write"]
+
+
+def test_v2_without_a_kill_file_kills_each_process(
+    v2: Layout, kernel: KernelFiles, tmp_path: Path
+) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError
+
+    kernel.then = refuse
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        write(tmp_path / "x/cgroup.procs", f"{process.pid}\n")
+        Cgroup("/x", v2).kill()
+        assert process.wait(30) == -9
+    assert kernel.values("x/cgroup.freeze") == ["1", "0"]
 
 
 def test_a_missing_cgroup_is_no_error_for_what_ends_it(v1: Layout, v2: Layout) -> None:
