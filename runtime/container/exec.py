@@ -14,14 +14,16 @@ import socket
 from typing import TYPE_CHECKING
 
 from runtime.container.attach import AttachOrder
-from runtime.container.document import flag
+from runtime.container.document import flag, text, texts
 from runtime.container.exec_session import ExecSession, read_exec_request
+from runtime.container.identity import LookupFailed, resolve
 from runtime.container.messages import STDOUT, frame
 from runtime.container.planning import Planner
+from runtime.container.root_view import open_running
 from runtime.container.start_errors import exec_failure
 from runtime.container.task import Task, TaskFailed, TaskOrder
 from runtime.container.uninterrupted import Uninterrupted
-from runtime.errors import Conflict, EngineError, NotFound
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound
 from runtime.names import new_id
 
 if TYPE_CHECKING:
@@ -74,6 +76,9 @@ class Execs:
         container = self._parts.catalogue.get(ref)
         _require_running(container, ref)
         complete, keys = read_exec_request(body)
+        if complete.get("User"):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._parts.mounts, _require_user, container, complete)
         session = ExecSession(new_id(), container, complete, keys)
         self._add(session)
         with self._parts.store.transaction() as transaction:
@@ -393,3 +398,14 @@ async def _read_all(sock: socket.socket, on_output: Callable[[bytes], None]) -> 
     with sock:
         while data := await loop.sock_recv(sock, 65536):
             on_output(data)
+
+
+def _require_user(container: Container, body: JsonObject) -> None:
+    """Look a user up before the exec exists, as Docker does."""
+    root_fd = open_running(container)
+    try:
+        resolve(root_fd, text(body, "User"), texts(container.host_config, "GroupAdd"))
+    except LookupFailed as error:
+        raise InvalidArgument(str(error)) from error
+    finally:
+        os.close(root_fd)

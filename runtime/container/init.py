@@ -171,7 +171,7 @@ def _set_oom_score(pid: int, score: int) -> None:
             os.close(fd)
     except OSError as error:
         if score != 0:
-            text = f"write /proc/self/oom_score_adj: {str(error.strerror).lower()}"
+            text = f"oom_score_adj {score} is below the engine's own, which needs CAP_SYS_RESOURCE"
             raise StartFailed("oom_score_adj", error.errno or 0, text) from error
 
 

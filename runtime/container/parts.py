@@ -66,10 +66,6 @@ class Parts:
         """Return the directory of a container's files."""
         return os.path.join(self.config.data_root, "containers", container.id)
 
-    def shared_memory(self, container: Container) -> str:
-        """Return the directory of a ``/dev/shm`` that other containers may share."""
-        return os.path.join(self.config.run_root, "shm", container.id)
-
     def cgroup_path(self, container: Container) -> str:
         """Return the container's cgroup as a path below each hierarchy's root."""
         return f"{self.config.cgroup_root}/{container.id}"

@@ -21,7 +21,8 @@ from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
-from runtime.errors import Conflict, InvalidArgument
+from runtime.errors import Conflict, EngineError, InvalidArgument
+from runtime.linux import excursion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _FILES = ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
-_SHARED_IPC = frozenset({"shareable"})
+_SHARED_MEMORY = f"{GIVEN}/dev/shm"  # noqa: S108 - a mount point
 
 
 class Planner:
@@ -65,6 +66,9 @@ class Planner:
                 fds[_given(mount)] = parts.volumes.open_mount_now(mount.name)
             elif mount.type == "bind":
                 _make_bind_source(mount)
+        lender = self._ipc_lender(container)
+        if lender is not None:
+            fds[_SHARED_MEMORY] = _open_shared_memory(lender)
 
     def plan(
         self, container: Container, sandbox: Sandbox, mounts: Mapping[str, int]
@@ -97,7 +101,7 @@ class Planner:
                 hostname=self._hostname(container),
                 domainname=text(container.config, "Domainname"),
                 joined=joined,
-                shm=self._shm(container),
+                shm=_SHARED_MEMORY if _SHARED_MEMORY in mounts else "",
             )
             spec = build_spec(given)
             plan = compile_plan(
@@ -190,22 +194,20 @@ class Planner:
         lender = self._lender(container, "NetworkMode")
         return text((lender or container).config, "Hostname")
 
-    def _shm(self, container: Container) -> str:
-        """Return the directory of a ``/dev/shm`` that several containers share, else nothing."""
-        lender = self._lender(container, "IpcMode")
-        if lender is not None:
-            return self._parts.shared_memory(lender)
-        if text(container.host_config, "IpcMode") in _SHARED_IPC:
-            path = self._parts.shared_memory(container)
-            os.makedirs(path, exist_ok=True)
-            os.chmod(path, 0o1777)  # noqa: S103 - as /dev/shm is everywhere
-            return path
-        return ""
-
     # -- what other containers lend ----------------------------------------------------------------
 
     def _lender(self, container: Container, key: str) -> Container | None:
         return self._parts.catalogue.joined_by(container, key)
+
+    def _ipc_lender(self, container: Container) -> Container | None:
+        """Return the container whose IPC namespace and shared memory are joined."""
+        lender = self._lender(container, "IpcMode")
+        if lender is not None and text(lender.host_config, "IpcMode") != "shareable":
+            raise InvalidArgument(
+                f"cannot join IPC namespace of container {lender.id}: non-shareable IPC "
+                "(hint: use IpcMode:shareable for the donor container)"
+            )
+        return lender
 
     def _join(self, container: Container, fds: dict[str, int]) -> dict[str, str]:
         joined: dict[str, str] = {}
@@ -217,11 +219,6 @@ class Planner:
             lender = self._lender(container, key)
             if lender is None:
                 continue
-            if key == "IpcMode" and text(lender.host_config, key) not in _SHARED_IPC:
-                raise InvalidArgument(
-                    f"cannot join IPC namespace of container {lender.id}: non-shareable IPC "
-                    "(hint: use IpcMode:shareable for the donor container)"
-                )
             path, fd = _open_namespace(lender, kind, what)
             joined[name] = path
             fds[f"{kind}ns"] = fd
@@ -258,3 +255,14 @@ def _open_namespace(lender: Container, kind: str, what: str) -> tuple[str, int]:
         os.close(fd)
         raise refusal
     return path, fd
+
+
+def _open_shared_memory(lender: Container) -> int:
+    """Return a copy of the ``/dev/shm`` that a container has in its own mount namespace."""
+    _path, fd = _open_namespace(lender, "mnt", "IPC namespace")
+    try:
+        return excursion.copy_mount(fd, "/dev/shm")  # noqa: S108 - a mount point
+    except OSError as error:
+        raise EngineError(f"shared memory of {lender.id}: {error.strerror}") from error
+    finally:
+        os.close(fd)

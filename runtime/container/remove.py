@@ -86,7 +86,6 @@ class Remover:
         try:
             await clean_up(parts, container)
             parts.trash.discard(parts.directory(container))
-            parts.trash.discard(parts.shared_memory(container))
             await parts.snapshotter.remove(container.id)
         except (OSError, EngineError) as error:
             container.state.removing, container.state.dead = False, True

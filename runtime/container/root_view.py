@@ -94,7 +94,7 @@ async def open_view(
     A stopped container cannot be started meanwhile when the look is `writable`.
     """
     if container.state.active:
-        root_fd = _open_running(container)
+        root_fd = open_running(container)
         async with _closing(RootView(container, root_fd, mounted=True), root_fd) as view:
             yield view
         return
@@ -122,8 +122,8 @@ def _mount_stopped(parts: Parts, container: Container, readonly: bool) -> int:
     return parts.snapshotter.mount_now(container.id, container.layers, readonly=readonly)
 
 
-def _open_running(container: Container) -> int:
-    """Open the root of a running container's first process."""
+def open_running(container: Container) -> int:
+    """Open the root of a running container's first process; the caller closes it."""
     task = container.live.task
     if task is None:
         raise EngineError(f"container {container.id} is not running")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from runtime.errors import EngineError, InvalidArgument
 
-_CREATE = (
+RUNTIME_REFUSED = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-    "runc create failed: unable to start container process: "
+    "runc create failed: "
 )
+_CREATE = f"{RUNTIME_REFUSED}unable to start container process: "
 _INIT = "error during container init: "
 _EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
 _MISSING = ("executable file not found", "no such file or directory", "not found")

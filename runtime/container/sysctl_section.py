@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.errors import InvalidArgument
+from runtime.container.start_errors import RUNTIME_REFUSED
+from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def build_sysctls(requested: Mapping[str, str], kinds: frozenset[str]) -> dict[s
         kinds: Kinds of namespaces that are the container's own.
 
     Raises:
-        InvalidArgument: A setting belongs to the host.
+        EngineError: A setting belongs to the host.
     """
     settings: dict[str, str] = {}
     if "network" in kinds:
@@ -47,11 +48,14 @@ def build_sysctls(requested: Mapping[str, str], kinds: frozenset[str]) -> dict[s
 
 def _check(name: str, kinds: frozenset[str]) -> None:
     if name.startswith("net."):
-        if "network" not in kinds:
-            raise InvalidArgument(f'sysctl "{name}" not allowed in host network namespace')
-        return
-    own = (name in _IPC or name.startswith("fs.mqueue.")) and "ipc" in kinds
-    if name == "kernel.domainname":
-        own = "uts" in kinds
+        _require("network" in kinds, f'"{name}" not allowed in host network namespace')
+    elif name in _IPC or name.startswith("fs.mqueue."):
+        _require("ipc" in kinds, f'"{name}" is not allowed in the hosts ipc namespace')
+    else:
+        own = name == "kernel.domainname" and "uts" in kinds
+        _require(own, f'"{name}" is not in a separate kernel namespace')
+
+
+def _require(own: bool, complaint: str) -> None:
     if not own:
-        raise InvalidArgument(f'sysctl "{name}" is not in a separate kernel namespace')
+        raise EngineError(f"{RUNTIME_REFUSED}sysctl {complaint}")

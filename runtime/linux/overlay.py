@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from functools import cache
 
-from runtime.linux import mounts, syscalls
+from runtime.linux import excursion, mounts, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,58 +124,40 @@ def all_at_once(
         writable: ``upperdir`` and ``workdir``, or nothing.
         words: Further options.
     """
-    attempt = _Attempt(lowers, writable, words)
-    attempt.start()
-    attempt.join()
-    if attempt.error is not None:
-        raise attempt.error
-    return attempt.fd
+    held: list[int] = []
 
-
-class _Attempt(threading.Thread):
-    """A thread that leaves the host's mount namespace, mounts, and ends with what it mounted."""
-
-    def __init__(
-        self, lowers: Sequence[str], writable: Sequence[tuple[str, str]], words: Sequence[str]
-    ) -> None:
-        super().__init__(name="shoal-overlay", daemon=True)
-        self._lowers = lowers
-        self._writable = writable
-        self._words = words
-        self.fd = -1
-        self.error: OSError | None = None
-
-    def run(self) -> None:
-        """Do it; the outcome is in ``fd`` or ``error``."""
-        held: list[int] = []
-        try:
-            syscalls.unshare(syscalls.CLONE_NEWNS)
-            syscalls.mount("", "/", "", syscalls.MS_PRIVATE | syscalls.MS_REC)
-            self.fd = self._mount(held)
-        except OSError as error:
-            self.error = error
-        finally:
-            for fd in held:
-                os.close(fd)
-
-    def _mount(self, held: list[int]) -> int:
+    def work() -> int:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount("", "/", "", syscalls.MS_PRIVATE | syscalls.MS_REC)
         # Opened here, since overlayfs takes nothing from another mount namespace.
-        data = ",".join([*self._directories(held), *self._words])
-        if len(data) > _LONGEST_DATA:
-            raise OSError(errno.E2BIG, "too many layers for this kernel (Linux 6.7 takes more)")
-        point = self._lowers[0]
-        syscalls.mount("overlay", point, "overlay", 0, data)
-        try:
-            return mounts.clone_tree(point)
-        finally:
-            # At once: the writable directory is free again when the last copy is closed.
-            syscalls.umount(point)
+        data = ",".join([*_directories(lowers, writable, held), *words])
+        return _mount_at(lowers[0], data)
 
-    def _directories(self, held: list[int]) -> list[str]:
-        names = []
-        for path in [*self._lowers, *[path for _, path in self._writable]]:
-            held.append(_open(path))
-            names.append(_name(held[-1]))
-        count = len(self._lowers)
-        pairs = zip([key for key, _ in self._writable], names[count:], strict=True)
-        return [f"lowerdir={':'.join(names[:count])}", *[f"{key}={name}" for key, name in pairs]]
+    try:
+        return excursion.run(work)
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _mount_at(point: str, data: str) -> int:
+    if len(data) > _LONGEST_DATA:
+        raise OSError(errno.E2BIG, "too many layers for this kernel (Linux 6.7 takes more)")
+    syscalls.mount("overlay", point, "overlay", 0, data)
+    try:
+        return mounts.clone_tree(point)
+    finally:
+        # At once: the writable directory is free again when the last copy is closed.
+        syscalls.umount(point)
+
+
+def _directories(
+    lowers: Sequence[str], writable: Sequence[tuple[str, str]], held: list[int]
+) -> list[str]:
+    names = []
+    for path in [*lowers, *[path for _, path in writable]]:
+        held.append(_open(path))
+        names.append(_name(held[-1]))
+    count = len(lowers)
+    pairs = zip([key for key, _ in writable], names[count:], strict=True)
+    return [f"lowerdir={':'.join(names[:count])}", *[f"{key}={name}" for key, name in pairs]]

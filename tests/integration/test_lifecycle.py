@@ -301,18 +301,19 @@ def test_a_described_volume_is_mounted_for_the_container_alone(engine: EnginePro
 def test_namespaces_are_shared_with_a_running_container(engine: EngineProcess) -> None:
     lender = engine.run(
         *("sh", "-c", "echo shared > /dev/shm/file; sleep 1000"),
-        HostConfig={"IpcMode": "shareable"},
+        HostConfig={"IpcMode": "shareable", "ShmSize": 3 << 20},
     )
     eventually(lambda: engine.exec(lender, "cat", "/dev/shm/file")[1] == b"shared\n")
     borrowed = dict.fromkeys(("NetworkMode", "IpcMode", "PidMode"), f"container:{lender}")
     identifier = engine.run(
-        *("sh", "-c", "cat /dev/shm/file; hostname; ps | grep -c sleep; ifconfig eth0"),
+        *("sh", "-c", "cat /dev/shm/file; hostname; ps | grep -c sleep; grep shm /proc/mounts"),
         HostConfig=borrowed,
     )
     assert engine.wait(identifier) == 0
     log = engine.logs(identifier).splitlines()
     assert log[:2] == [b"shared", lender[:12].encode()]
     assert int(log[2]) >= 1
+    assert b"size=3072k" in log[3]
     engine.call("POST", f"/containers/{lender}/stop?t=0")
     answer = engine.call("POST", f"/containers/{identifier}/start")
     assert answer.status >= 400

@@ -103,7 +103,7 @@ run_machine() {
   done
   TMPDIR=$work timeout 3600 qemu-system-x86_64 -M q35 -cpu max -m 3072 -smp 2 -nographic -no-reboot \
     -kernel "$keep/kernel" -initrd "$keep/initrd.gz" -append "console=ttyS0 quiet panic=-1" \
-    "${drives[@]}" -nic none </dev/null | tr -d '\r' | tee "$work/console"
+    "${drives[@]}" -nic none </dev/null | sed -u 's/\r$//' | tee "$work/console"
 }
 
 main() {

@@ -13,7 +13,7 @@ from runtime.container.mount_points import MountPoint
 from runtime.container.resource_section import build_resources, device_rules, update_resources
 from runtime.container.security_options import parse_security_options
 from runtime.container.sysctl_section import build_sysctls
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import capabilities
 
 if TYPE_CHECKING:
@@ -254,11 +254,11 @@ def test_settings_of_a_container_with_its_own_network() -> None:
     ("name", "kinds", "message"),
     [
         ("net.core.somaxconn", {"ipc"}, "not allowed in host network namespace"),
-        ("kernel.shmmax", {"network"}, "is not in a separate kernel namespace"),
+        ("kernel.shmmax", {"network"}, "is not allowed in the hosts ipc namespace"),
         ("vm.swappiness", {"network", "ipc", "uts"}, "is not in a separate kernel namespace"),
         ("kernel.hostname", {"network", "ipc", "uts"}, "is not in a separate kernel namespace"),
     ],
 )
 def test_settings_of_the_host_are_refused(name: str, kinds: set[str], message: str) -> None:
-    with pytest.raises(InvalidArgument, match=message):
+    with pytest.raises(EngineError, match=f"runc create failed: sysctl .* {message}"):
         build_sysctls({name: "1"}, frozenset(kinds))

@@ -1,0 +1,55 @@
+"""Work in other namespaces without leaving one's own: in a thread that ends with it.
+
+A thread may leave the mount namespace of its process (man pages unshare(2), setns(2)); nobody may
+go on in such a thread, so each piece of work gets one of its own. What remains are descriptors.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from runtime.linux import mounts, namespaces, syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Excursion(threading.Thread):
+    def __init__(self, work: Callable[[], int]) -> None:
+        super().__init__(name="shoal-excursion", daemon=True)
+        self._work = work
+        self.fd = -1
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        """Do the work; the outcome is in ``fd`` or ``error``."""
+        try:
+            self.fd = self._work()
+        except OSError as error:
+            self.error = error
+
+
+def run(work: Callable[[], int]) -> int:
+    """Run something that makes a descriptor in a thread of its own.
+
+    Raises:
+        OSError: What the work raised.
+    """
+    excursion = _Excursion(work)
+    excursion.start()
+    excursion.join()
+    if excursion.error is not None:
+        raise excursion.error
+    return excursion.fd
+
+
+def copy_mount(namespace_fd: int, path: str) -> int:
+    """Return a detached copy of the mount at a path of another mount namespace."""
+
+    def work() -> int:
+        syscalls.unshare(syscalls.CLONE_FS)  # the condition of joining a mount namespace
+        namespaces.join(namespace_fd, "mount")
+        return mounts.clone_tree(path)
+
+    return run(work)
