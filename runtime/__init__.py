@@ -339,6 +339,7 @@ linux/
                    host has
   devices          Device nodes and the links below ``/dev`` (OCI runtime specification, ``config-
                    linux.md``)
+  excursion        Work in other namespaces without leaving one's own: in a thread that ends with it
   mounts           Mounts as detached descriptors: made, changed, and only then attached by
                    descriptor
   namespaces       Namespaces: kinds, joining by descriptor, id maps (man page namespaces(7))

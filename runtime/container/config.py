@@ -7,9 +7,11 @@ here is pure but for `os.path.exists` of bind sources and the host's CPU list.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
@@ -49,8 +51,16 @@ MASKED_PATHS = (
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 )
+_CPUS = "/sys/devices/system/cpu"
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 RUNTIME = "shoal"
+
+
+@cache
+def masked_paths(cpus: str = _CPUS) -> tuple[str, ...]:
+    """Return what containers may not read: Docker's list, and each processor's throttling."""
+    found = glob.glob(f"{cpus}/cpu[0-9]*/thermal_throttle")
+    return *MASKED_PATHS, *sorted(found, key=lambda path: (len(path), path))
 
 
 @dataclass(slots=True)
@@ -298,7 +308,7 @@ def _complete_host(host: JsonObject, facts: HostFacts) -> None:
     host["LogConfig"] = log
     check_log_config(text(log, "Type"), string_map(log, "Config"))
     if host.get("MaskedPaths") is None:
-        host["MaskedPaths"] = None if privileged else list(MASKED_PATHS)
+        host["MaskedPaths"] = None if privileged else list(masked_paths())
     if host.get("ReadonlyPaths") is None:
         host["ReadonlyPaths"] = None if privileged else list(READONLY_PATHS)
 

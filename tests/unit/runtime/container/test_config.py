@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from runtime.container.config import (
@@ -9,10 +11,14 @@ from runtime.container.config import (
     HostFacts,
     Request,
     complete,
+    masked_paths,
     merge_image,
     read_request,
 )
 from runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JsonObject = dict[str, object]
 FACTS = HostFacts(private_cgroups=False)
@@ -43,7 +49,7 @@ def test_a_bare_request_has_dockers_zero_values() -> None:
     assert host["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
     assert host["LogConfig"] == {"Type": "json-file", "Config": {}}
     assert (host["ShmSize"], host["IpcMode"], host["CgroupnsMode"]) == (67108864, "private", "host")
-    assert host["MaskedPaths"] == list(MASKED_PATHS)
+    assert host["MaskedPaths"] == list(masked_paths())
     assert (host["Binds"], host["Dns"], host["PortBindings"]) == (None, None, None)
     assert host["ConsoleSize"] == [0, 0]
     assert not {"Mounts", "Tmpfs", "Sysctls", "Init"} & host.keys()
@@ -202,3 +208,10 @@ def test_limits_that_the_host_lacks_are_dropped_with_a_warning() -> None:
         0,
     )
     assert len([text for text in request.warnings if text.endswith("discarded.")]) == 3
+
+
+def test_the_throttling_of_each_processor_is_masked(tmp_path: Path) -> None:
+    for name in ("cpu0", "cpu2", "cpu10", "cpufreq"):
+        (tmp_path / name / "thermal_throttle").mkdir(parents=True)
+    wanted = tuple(f"{tmp_path}/cpu{number}/thermal_throttle" for number in (0, 2, 10))
+    assert masked_paths(str(tmp_path)) == MASKED_PATHS + wanted
