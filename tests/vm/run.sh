@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests on a stock Debian kernel with cgroup v2 alone, in a virtual machine (QEMU, no KVM needed).
 #   tests/vm/run.sh [PYTEST ARGUMENTS]   default: tests/vm and the integration tests of the kernel's side
-# Takes about 15 minutes; the disk is made once, from Debian packages (SHOAL_VM_DIR: where it is kept;
+# Takes about ten minutes; the disk is made once, from Debian packages (SHOAL_VM_DIR: where it is kept;
 # SHOAL_VM_SUITE: Debian's release, bookworm). Ends with `N passed, N failed`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -117,11 +117,11 @@ main() {
   make_project "$work"
   run_machine "$work" || true
   local summary passed failed
-  summary=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$work/console" | tail -1)
-  passed=$(grep -oE '[0-9]+ passed' <<<"$summary" | cut -d' ' -f1)
-  failed=$(grep -oE '[0-9]+ (failed|error)' <<<"$summary" | awk '{n += $1} END {print n + 0}')
-  echo "${passed:-0} passed, $failed failed"
-  [ -n "$passed" ] && [ "$failed" = 0 ] && grep -q '^== exit 0' "$work/console"
+  summary=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$work/console" | tail -1) || true
+  passed=$(awk '{for (i = 2; i <= NF; i++) if ($i ~ /^passed/) n = $(i - 1)} END {print n + 0}' <<<"$summary")
+  failed=$(awk '{for (i = 2; i <= NF; i++) if ($i ~ /^(failed|error)/) n += $(i - 1)} END {print n + 0}' <<<"$summary")
+  echo "$passed passed, $failed failed"
+  [ "$passed" != 0 ] && [ "$failed" = 0 ] && grep -q '^== exit 0' "$work/console"
 }
 
 main "$@"
