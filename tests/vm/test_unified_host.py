@@ -170,7 +170,9 @@ def test_stats_are_those_of_the_cgroup(engine: EngineProcess, stack: Path) -> No
     assert isinstance(cpu, dict)
     assert memory["limit"] == 64 << 20
     assert memory["usage"] > 0
-    assert (pids["current"], pids["limit"]) == (2, 50)
+    assert isinstance(pids["current"], int)
+    assert pids["current"] >= 2  # a health probe may run, too
+    assert pids["limit"] == 50
     assert cpu["cpu_usage"]["total_usage"] > 0
 
 
