@@ -19,6 +19,8 @@ imports `compose`, and this file imports nothing, so that shims start light.
   names        Ids and random names of containers, networks and volumes
   ownership    Who owns the directories of an engine: lock files, the process id, the boot they
                belong to
+  record       Slotted records: what ``@dataclass(slots=True)`` gives, frozen or not, without
+               compiling code
   store        The metadata database: SQLite in WAL mode, the only module that talks SQL
   systemd      What an engine says to systemd and takes from it: ``sd_listen_fds(3)`` and
                ``sd_notify(3)``
@@ -339,7 +341,8 @@ linux/
                    host has
   devices          Device nodes and the links below ``/dev`` (OCI runtime specification, ``config-
                    linux.md``)
-  excursion        Work in other namespaces without leaving one's own: in a thread that ends with it
+  excursion        Work in other namespaces without leaving one's own: in a thread that ends with
+                   it
   mounts           Mounts as detached descriptors: made, changed, and only then attached by
                    descriptor
   namespaces       Namespaces: kinds, joining by descriptor, id maps (man page namespaces(7))

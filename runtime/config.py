@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ API_VERSION = "1.51"
 MINIMUM_API_VERSION = "1.24"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddressPool:
     """A range from which networks without a subnet of their own are given one."""
 
@@ -44,7 +44,7 @@ DEFAULT_POOLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EngineConfig:
     """Settings of one engine; paths are absolute and real."""
 

@@ -10,7 +10,6 @@ Documents (``JsonObject``) are bodies of the Docker Engine API 1.51, with its fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.build.options import BuildOptions
@@ -23,6 +22,7 @@ from runtime.container.options import (
     PutOptions,
 )
 from runtime.image.options import ImageListOptions, ImportOptions, PullOptions
+from runtime.record import record
 
 if TYPE_CHECKING:
     import socket
@@ -321,7 +321,7 @@ class SystemPart(Protocol):
         """Return the bytes that all image layers take together."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Engine:
     """The parts of one engine."""
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict, EngineError
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ JsonObject = dict[str, object]
 SCHEMA_VERSION = 1
 _EVENTS_KEPT = 10_000
 _TRIM_EVERY = 500
+_RESERVE = 1 << 20
 
 _SCHEMA = """
 CREATE TABLE objects (
@@ -47,7 +49,7 @@ CREATE TABLE events (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Intent:
     """An operation that has begun; the deadline is in nanoseconds of the epoch."""
 
@@ -73,12 +75,26 @@ class LeaseTaken(Conflict):
         self.holder = holder
 
 
+class NotWritten(EngineError):
+    """The disk is full or broken; nothing has changed."""
+
+
 class Transaction:
     """The writes of one change of state; all of them happen or none."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._writes: list[tuple[str, tuple[object, ...]]] = []
         self.events: list[JsonObject] = []
+
+    def _write(self, statement: str, *values: object) -> None:
+        self._writes.append((statement, values))
+        self._connection.execute(statement, values)
+
+    def repeat(self) -> None:
+        """Do all writes again, in a transaction that was opened anew."""
+        for statement, values in self._writes:
+            self._connection.execute(statement, values)
 
     def put(self, kind: str, identifier: str, data: JsonObject, name: str | None = None) -> None:
         """Write an object, replacing an older one with the same id.
@@ -92,14 +108,14 @@ class Transaction:
             ).fetchone()
             if row is not None:
                 raise NameTaken(kind, name, row[0])
-        self._connection.execute(
+        self._write(
             "INSERT OR REPLACE INTO objects (kind, id, name, data) VALUES (?, ?, ?, ?)",
-            (kind, identifier, name, json.dumps(data, separators=(",", ":"))),
+            *(kind, identifier, name, json.dumps(data, separators=(",", ":"))),
         )
 
     def delete(self, kind: str, identifier: str) -> None:
         """Remove an object; nothing happens when it is absent."""
-        self._connection.execute("DELETE FROM objects WHERE kind=? AND id=?", (kind, identifier))
+        self._write("DELETE FROM objects WHERE kind=? AND id=?", kind, identifier)
 
     def lease(self, kind: str, key: str, owner: str) -> None:
         """Give a key to an owner; giving it again to the same one changes nothing.
@@ -111,7 +127,7 @@ class Transaction:
             "SELECT owner FROM leases WHERE kind=? AND key=?", (kind, key)
         ).fetchone()
         if row is None:
-            self._connection.execute("INSERT INTO leases VALUES (?, ?, ?)", (kind, key, owner))
+            self._write("INSERT INTO leases VALUES (?, ?, ?)", kind, key, owner)
         elif row[0] != owner:
             raise LeaseTaken(kind, key, row[0])
 
@@ -121,29 +137,27 @@ class Transaction:
 
     def release(self, owner: str, kind: str | None = None, key: str | None = None) -> None:
         """End leases of an owner: all of them, those of a kind, or one."""
-        self._connection.execute(
+        self._write(
             "DELETE FROM leases WHERE owner=? AND kind=coalesce(?, kind) AND key=coalesce(?, key)",
-            (owner, kind, key),
+            *(owner, kind, key),
         )
 
     def begin(self, kind: str, identifier: str, run: int = 0, deadline: int | None = None) -> None:
         """Record that an operation begins (or goes on with another deadline)."""
-        self._connection.execute(
+        self._write(
             "INSERT OR REPLACE INTO intents (object, kind, run, deadline) VALUES (?, ?, ?, ?)",
-            (identifier, kind, run, deadline),
+            *(identifier, kind, run, deadline),
         )
 
     def end(self, kind: str, identifier: str) -> None:
         """Record that an operation has ended, done or undone."""
-        self._connection.execute(
-            "DELETE FROM intents WHERE object=? AND kind=?", (identifier, kind)
-        )
+        self._write("DELETE FROM intents WHERE object=? AND kind=?", identifier, kind)
 
     def event(self, document: JsonObject) -> None:
         """Record an event that is published when the transaction is committed."""
         self.events.append(document)
-        self._connection.execute(
-            "INSERT INTO events (data) VALUES (?)", (json.dumps(document, separators=(",", ":")),)
+        self._write(
+            "INSERT INTO events (data) VALUES (?)", json.dumps(document, separators=(",", ":"))
         )
 
 
@@ -155,6 +169,7 @@ class Store:
         self._path = path
         self._open: Transaction | None = None
         self._commits = 0
+        self._reserve = f"{path}.reserve"
         self.on_commit: Callable[[list[JsonObject]], None] | None = None
 
     @classmethod
@@ -172,7 +187,9 @@ class Store:
             _migrate(connection, path)
         except sqlite3.Error as error:
             raise EngineError(f"{path}: cannot open the database: {error}") from error
-        return cls(connection, path)
+        store = cls(connection, path)
+        store._keep_reserve()  # noqa: SLF001 - our own
+        return store
 
     def close(self) -> None:
         """Write everything into the database file and close it."""
@@ -194,17 +211,46 @@ class Store:
         transaction = self._open = Transaction(self._connection)
         try:
             yield transaction
-        except BaseException:
-            self._connection.execute("ROLLBACK")
+            self._commit(transaction)
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             transaction.events.clear()
+            if isinstance(error, sqlite3.Error):
+                raise NotWritten(f"{self._path}: cannot be written: {error}") from error
             raise
-        else:
-            self._connection.execute("COMMIT")
         finally:
             self._open = None
             if full:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
         self._after_commit(transaction.events)
+
+    def _commit(self, transaction: Transaction) -> None:
+        """Commit; on a full disk the reserve is given up for it, so that things can be removed."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL or not os.path.exists(self._reserve):
+                raise
+            os.unlink(self._reserve)
+            self._connection.execute("BEGIN IMMEDIATE")  # SQLite has undone the other one
+            transaction.repeat()
+            self._connection.execute("COMMIT")
+
+    def _keep_reserve(self) -> None:
+        """Occupy some space that can be given up when there is no other."""
+        with contextlib.suppress(OSError):
+            if os.path.exists(self._reserve):
+                return
+            new = f"{self._reserve}.new"
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, _RESERVE)
+                os.rename(new, self._reserve)
+            except OSError:
+                os.unlink(new)
+            finally:
+                os.close(fd)
 
     def get(self, kind: str, identifier: str) -> JsonObject | None:
         """Return an object by id, or None."""
@@ -248,8 +294,12 @@ class Store:
 
     def checkpoint(self) -> None:
         """Move the log into the database file and sync; run it in a thread, it may take 30 ms."""
-        with contextlib.closing(sqlite3.connect(self._path, timeout=10)) as connection:
+        with (
+            contextlib.suppress(sqlite3.Error),  # a full disk: the next one does it
+            contextlib.closing(sqlite3.connect(self._path, timeout=10)) as connection,
+        ):
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._keep_reserve()
 
     def _after_commit(self, events: list[JsonObject]) -> None:
         self._commits += 1

@@ -14,13 +14,13 @@ import re
 import secrets
 import socket
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound
 from runtime.linux import mounts, paths, trees
 from runtime.names import new_id
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class VolumeUsers(Protocol):
         """Return the ids of containers, running or not, that mount the volume."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Volume:
     """A volume as it was made; `options` and `labels` are None where the client gave none."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -16,6 +15,7 @@ from runtime.config import API_VERSION, ENGINE_VERSION
 from runtime.errors import EngineError, InvalidArgument
 from runtime.filters import Filters
 from runtime.http_server.messages import Request, Response
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -187,7 +187,7 @@ def decode(data: bytes) -> JsonObject:
 Handler = Callable[[Call], Response | Coroutine[object, object, Response | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Route:
     """One line of the API's reference.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runtime.api.call import JSON_HEADERS, Call, Route, answer, empty, encode
@@ -13,6 +12,7 @@ from runtime.container.listing import FILTERS as LIST_FILTERS
 from runtime.engine import AttachOptions, CommitOptions, ListOptions, LogOptions
 from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
 from runtime.http_server.messages import Response
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -11,11 +11,11 @@ import asyncio
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from runtime.image.times import parse_moment, rfc3339
+from runtime.record import as_dict, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ PRUNE_FILTERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CacheEntry:
     """A result: when it was made, and for a layer step its layer."""
 
@@ -106,7 +106,7 @@ class BuildCache:
         """Write what was added or used since the last time."""
         with self._store.transaction() as transaction:
             for key in self._touched & self._entries.keys():
-                data: JsonObject = asdict(self._entries[key])
+                data: JsonObject = as_dict(self._entries[key])
                 del data["key"]
                 transaction.put(_KIND, key, data)
         self._touched.clear()

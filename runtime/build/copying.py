@@ -6,7 +6,6 @@ import asyncio
 import os
 import posixpath
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.build.accounts import lookup_owner
@@ -18,6 +17,7 @@ from runtime.build.transfer import Transfer, transfer
 from runtime.build.words import expand_unquoted
 from runtime.build.workspace import LayerStep, make_layer, take_cached
 from runtime.errors import EngineError, InvalidArgument
+from runtime.record import record
 
 if TYPE_CHECKING:
     from runtime.build.dockerfile import Instruction
@@ -56,7 +56,7 @@ async def copy_files(build: Build, state: StageState, instruction: Instruction) 
                 await make_layer(build, state, step, write)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _CopyOrder:
     """The words of COPY or ADD, expanded."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from runtime.errors import InvalidArgument
+from runtime.record import record
 
 INSTRUCTIONS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
@@ -35,7 +35,7 @@ class DockerfileError(InvalidArgument):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heredoc:
     """A document inside the Dockerfile; `expand` says whether variables are filled in."""
 
@@ -44,7 +44,7 @@ class Heredoc:
     expand: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instruction:
     """One instruction.
 
@@ -74,13 +74,13 @@ class Instruction:
         return [value for key, value in self.flags if key == name]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dockerfile:
     """All instructions, and the escape character that they are written with."""
 
     instructions: tuple[Instruction, ...]
     escape: str
-    lines: tuple[str, ...] = field(repr=False, default=())
+    lines: tuple[str, ...] = ()
 
 
 def parse_dockerfile(text: str) -> Dockerfile:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.build.accounts import lookup_owner
@@ -21,6 +20,7 @@ from runtime.build.transfer import ensure_directory
 from runtime.build.workspace import LayerStep, Workspace, keep, make_layer, take_cached
 from runtime.errors import InvalidArgument
 from runtime.names import new_id, short_id
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ async def _run(build: Build, state: StageState, instruction: Instruction) -> Non
             await _execute(build, state, step, program)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Command:
     argv: list[str]
     env: list[str]

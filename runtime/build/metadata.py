@@ -9,7 +9,6 @@ import json
 import posixpath
 import re
 import signal
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.build.dockerfile import DockerfileError, Instruction, parse_line
@@ -17,6 +16,7 @@ from runtime.build.stages import split_pairs
 from runtime.build.words import expand, expand_words
 from runtime.errors import InvalidArgument
 from runtime.image.times import parse_duration
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ _CHECK_TIMES = {
 }
 
 
-@dataclass(slots=True)
+@mutable
 class Settings:
     """What a stage has become so far.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildOptions:
     """``POST /build`` with the classic builder; every field as in the query of the API."""
 

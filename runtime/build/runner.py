@@ -5,14 +5,15 @@ The builder knows nothing of namespaces and cgroups; who has the task layer impl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunStep:
     """One RUN instruction, resolved."""
 

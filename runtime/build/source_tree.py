@@ -11,17 +11,17 @@ import hashlib
 import os
 import posixpath
 import stat
-from dataclasses import dataclass, field
 
 from runtime.build.ignore import IgnoreRules
 from runtime.image.patterns import is_pattern, matches
 from runtime.linux import paths, trees
+from runtime.record import field, record
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceTree:
     """A tree to copy from.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.build.dockerfile import DockerfileError, Instruction
 from runtime.build.words import WordError, expand
 from runtime.errors import InvalidArgument
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 SCRATCH = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stage:
     """A FROM and what follows it.
 
@@ -39,7 +39,7 @@ class Stage:
     copies: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """The stages of a build, in file order, and those that the target needs."""
 

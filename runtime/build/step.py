@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError
 from runtime.image.manifest import chain_ids, digest_of, encode
 from runtime.image.times import rfc3339
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class StepFailed(EngineError):
         self.code = code
 
 
-@dataclass(slots=True)
+@mutable
 class StageState:
     """A stage in the making: settings, layers and history of the image that it would be now.
 
@@ -107,7 +107,7 @@ class StageState:
         )
 
 
-@dataclass(slots=True)
+@mutable
 class Build:
     """What the steps of one build share.
 

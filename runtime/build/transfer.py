@@ -9,7 +9,6 @@ import errno
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.build.modes import apply_mode
@@ -19,6 +18,7 @@ from runtime.image.compression import decompressed, is_compressed, read_exactly
 from runtime.image.layers import UnpackRules, unpack
 from runtime.image.tar_reader import BLOCK, is_tar
 from runtime.linux import paths, trees
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OPEN_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transfer:
     """What one COPY or ADD does, resolved.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.build.cache import CacheEntry
 from runtime.build.step import now
 from runtime.image import init_layer
 from runtime.linux import overlay, trees
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("index=off", "metacopy=off", "redirect_dir=off", "volatile")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerStep:
     """A step that makes a layer: its key, its text in history, and whether mounts go over it."""
 

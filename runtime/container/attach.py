@@ -7,11 +7,11 @@ the engine. What is here only says what a client wants and learns when it is gon
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.container.messages import Message
 from runtime.errors import InvalidArgument
+from runtime.record import record
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +22,7 @@ _CONTROL = {letter: index for index, letter in enumerate(string.ascii_lowercase,
 _CONTROL |= {"@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachOrder:
     """What a client wants of a task's streams.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from runtime.container.log_options import check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.signals import parse_signal
 from runtime.errors import InvalidArgument
+from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def masked_paths(cpus: str = _CPUS) -> tuple[str, ...]:
     return *MASKED_PATHS, *sorted(found, key=lambda path: (len(path), path))
 
 
-@dataclass(slots=True)
+@mutable
 class Request:
     """A create request, checked and complete."""
 
@@ -74,7 +74,7 @@ class Request:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostFacts:
     """What defaults depend on.
 

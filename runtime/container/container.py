@@ -8,11 +8,11 @@ process: the lock, the task, who waits. States are those of Docker (``State`` of
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from runtime.container.document import string_map, text
 from runtime.container.mount_points import MountPoint
+from runtime.record import as_dict, field, fields, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ JsonObject = dict[str, object]
 _SECOND = 1_000_000_000
 
 
-@dataclass(slots=True)
+@mutable
 class HealthResult:
     """One probe: times in nanoseconds of the epoch, exit code, output."""
 
@@ -35,7 +35,7 @@ class HealthResult:
     output: str
 
 
-@dataclass(slots=True)
+@mutable
 class Health:
     """What the probes of a container have shown (``State.Health``)."""
 
@@ -44,7 +44,7 @@ class Health:
     log: list[HealthResult] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@mutable
 class State:
     """Where a container stands. Times are nanoseconds of the epoch, 0 for never."""
 
@@ -97,7 +97,7 @@ class State:
         self.running = self.restarting = True
 
 
-@dataclass(slots=True)
+@mutable
 class Live:
     """What this engine process holds for a container."""
 
@@ -115,7 +115,7 @@ class Live:
     """Nothing is left of it but its row: its anonymous volumes are being removed."""
 
 
-@dataclass(slots=True)
+@mutable
 class Container:
     """One container.
 
@@ -149,7 +149,7 @@ class Container:
     restart_at_ns: int | None = None
     backoff_ns: int = 0
     dropped_log_bytes: int = 0
-    live: Live = field(default_factory=Live, repr=False, compare=False)
+    live: Live = field(default_factory=Live)
 
     @property
     def task_id(self) -> str:
@@ -185,7 +185,7 @@ class Container:
             document[name] = getattr(self, name)
         document["mounts"] = [mount.to_document() for mount in self.mounts]
         document["state"] = {name: getattr(self.state, name) for name in _STATE_FIELDS}
-        document["health"] = asdict(self.health) if self.health is not None else None
+        document["health"] = as_dict(self.health) if self.health is not None else None
         return document
 
     @classmethod
@@ -207,11 +207,9 @@ class Container:
 
 
 _FIELDS = tuple(
-    entry.name
-    for entry in fields(Container)
-    if entry.name not in {"live", "mounts", "state", "health"}
+    name for name in fields(Container) if name not in {"live", "mounts", "state", "health"}
 )
-_STATE_FIELDS = tuple(entry.name for entry in fields(State))
+_STATE_FIELDS = fields(State)
 
 
 def duration_seconds(start_ns: int, end_ns: int) -> int:

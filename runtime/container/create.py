@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runtime.container.catalogue import KIND
@@ -22,6 +21,7 @@ from runtime.container.network_request import request_of
 from runtime.container.security_checks import check_security
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.names import new_id
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from runtime.container.parts import Parts

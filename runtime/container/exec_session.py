@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.container import shapes
@@ -18,6 +17,7 @@ from runtime.container.shapes import (
     texts_member,
 )
 from runtime.errors import InvalidArgument
+from runtime.record import mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ _BODY = Structure(
 )
 
 
-@dataclass(slots=True)
+@mutable
 class ExecSession:
     """A process beside a container's own.
 
@@ -56,14 +56,14 @@ class ExecSession:
     """
 
     id: str
-    container: Container = field(repr=False)
+    container: Container
     body: JsonObject
     detach_keys: bytes = b""
     started: bool = False
     running: bool = False
     exit_code: int | None = None
     pid: int = 0
-    task: Task | None = field(default=None, repr=False)
+    task: Task | None = None
 
     @property
     def command(self) -> list[str]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.container.container import Health, HealthResult
 from runtime.container.document import number, section, texts
 from runtime.errors import EngineError
+from runtime.record import record
 
 if TYPE_CHECKING:
     from runtime.container.container import Container
@@ -29,7 +29,7 @@ _KILL_AFTER = 10.0
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """A container's health check with its defaults filled in; times in nanoseconds."""
 

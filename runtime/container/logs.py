@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.container.directory_watch import DirectoryWatch
 from runtime.container.log_entry import LogEntry, encode
 from runtime.container.log_files import FileChain, LogFile
 from runtime.container.messages import STDERR, STDOUT
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -26,7 +26,7 @@ __all__ = ["LogEntry", "LogQuery", "LogReader", "encode"]
 _FOLLOW_BLOCK = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogQuery:
     """Which entries are wanted.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from runtime.container.document import flag, number, section, sections, text, texts
 from runtime.errors import InvalidArgument
+from runtime.record import as_dict, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ _CONSISTENCIES = frozenset({"default", "consistent", "cached", "delegated"})
 _LABELS = frozenset({"z", "Z"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MountPoint:
     """Something mounted into a container by its user.
 
@@ -58,7 +58,7 @@ class MountPoint:
 
     def to_document(self) -> JsonObject:
         """Return the durable form."""
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> MountPoint:

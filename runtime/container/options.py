@@ -6,10 +6,10 @@ them, the parts of the engine read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.filters import Filters
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ JsonObject = dict[str, object]
 NO_FILTERS = Filters({})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListOptions:
     """``GET /containers/json``; ``limit`` 0 lists all that match."""
 
@@ -29,7 +29,7 @@ class ListOptions:
     filters: Filters = NO_FILTERS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogOptions:
     """``GET /containers/{id}/logs``.
 
@@ -47,7 +47,7 @@ class LogOptions:
     tail: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachOptions:
     """``POST /containers/{id}/attach``.
 
@@ -65,7 +65,7 @@ class AttachOptions:
     framed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExecStartOptions:
     """``POST /exec/{id}/start``; ``console_size`` is (rows, columns)."""
 
@@ -74,7 +74,7 @@ class ExecStartOptions:
     console_size: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommitOptions:
     """``POST /commit``: a container's file system becomes an image.
 
@@ -91,7 +91,7 @@ class CommitOptions:
     config: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PutOptions:
     """``PUT /containers/{id}/archive``: a tar archive, plain or compressed, for a directory."""
 

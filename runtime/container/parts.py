@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def no_fault(step: str) -> None:
     """The default of `Parts.fault`: nothing fails."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parts:
     """The engine's parts as containers need them.
 

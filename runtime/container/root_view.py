@@ -11,11 +11,11 @@ import asyncio
 import contextlib
 import os
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.container.document import flag
 from runtime.errors import EngineError, Forbidden
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runtime.container.parts import Parts
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """A path in a container: the root it belongs to, and the path inside that root."""
 

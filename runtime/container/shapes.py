@@ -7,10 +7,10 @@ that the Docker Engine gives. A shape is a function of (value, place) that retur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ JsonObject = dict[str, object]
 _INT64 = 1 << 63
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """A field of a structure.
 

@@ -9,7 +9,6 @@ document of another process in a running container.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.container import default_mounts, device_list
@@ -24,6 +23,7 @@ from runtime.container.security_options import (
 )
 from runtime.container.sysctl_section import build_sysctls
 from runtime.errors import InvalidArgument
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_PATH = "/sbin/docker-init"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Host:
     """What the engine may use and give.
 
@@ -56,7 +56,7 @@ class Host:
     ulimits: Sequence[JsonObject] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SpecInput:
     """Everything that decides a container's specification.
 

@@ -6,9 +6,8 @@ turns "executable file not found" and "no such file" into 127, "permission denie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runtime.errors import EngineError, InvalidArgument
+from runtime.record import record
 
 RUNTIME_REFUSED = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
@@ -20,7 +19,7 @@ _EXEC = "OCI runtime exec failed: exec failed: unable to start container process
 _MISSING = ("executable file not found", "no such file or directory", "not found")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartFailure:
     """What a client is told: exit code of the state, text, and whether its request is at fault."""
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.container.bundle import TaskDirectory, task_names
@@ -23,6 +22,7 @@ from runtime.container.shim_birth import write_plan
 from runtime.container.task_handle import Task, TaskFailed
 from runtime.errors import EngineError, Unavailable
 from runtime.linux import process
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ __all__ = [
 _LEAVE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskOrder:
     """What a task is made of.
 

@@ -11,16 +11,16 @@ import grp
 import os
 import socket
 import ssl
-from dataclasses import dataclass
 
 from runtime.errors import Conflict, InvalidArgument
+from runtime.record import record
 
 SOCKET_MODE = 0o660
 PLAIN_PORT = 2375
 TLS_PORT = 2376
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsFiles:
     """Paths of PEM files; clients must show a certificate that ``authority`` has signed."""
 

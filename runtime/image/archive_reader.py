@@ -8,7 +8,6 @@ once, small members are kept in memory, and what they mean is decided at the end
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError, InvalidArgument
@@ -17,6 +16,7 @@ from runtime.image.compression import Prefixed, decompressed, is_compressed
 from runtime.image.layers import clean_name
 from runtime.image.reference import parse_reference
 from runtime.image.tar_reader import BadArchive, TarEntry, TarReader, is_tar
+from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ _DEEPEST_INDEX = 3
 _BLOBS = "blobs/sha256/"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """How far a layer has come."""
 
@@ -41,7 +41,7 @@ class Progress:
     total: int
 
 
-@dataclass(slots=True)
+@mutable
 class LayerMember:
     """A member that is a layer: unpacked here, or known already."""
 
@@ -50,7 +50,7 @@ class LayerMember:
     known: CommittedLayer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArchivedImage:
     """One image of an archive, checked: configuration, its layers, its full names."""
 
@@ -59,7 +59,7 @@ class ArchivedImage:
     names: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@mutable
 class _Members:
     documents: dict[str, bytes] = field(default_factory=dict)
     layers: dict[str, LayerMember] = field(default_factory=dict)

@@ -6,7 +6,6 @@ layers are put together again exactly as they came.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError
@@ -15,6 +14,7 @@ from runtime.image.image_view import created_ns
 from runtime.image.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, digest_of, encode
 from runtime.image.reference import parse_reference
 from runtime.image.tar_reader import TarEntry
+from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ JsonObject = dict[str, object]
 _NANO = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SavedImage:
     """An image to be written, with the full names under which it was asked for."""
 
@@ -36,7 +36,7 @@ class SavedImage:
     names: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@mutable
 class _Layout:
     """What is written: blobs by digest, each with its time, and the documents beside them."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError, InvalidArgument, NotFound
@@ -20,6 +19,7 @@ from runtime.image.manifest import chain_ids, diff_ids, digest_of, encode, parse
 from runtime.image.patterns import matches
 from runtime.image.reference import Reference, check_tag, is_digest, parse_reference
 from runtime.image.times import parse_moment, rfc3339
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ LIST_FILTERS = frozenset({"dangling", "label", "reference", "before", "since", "
 _IMAGE, _NAME = "image", "tag"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """An image as the engine knows it."""
 
@@ -65,7 +65,7 @@ class Image:
         return config if isinstance(config, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageUser:
     """A container that was made from an image."""
 

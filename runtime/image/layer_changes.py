@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.image.layers import OPAQUE_ATTRIBUTE, is_whiteout
 from runtime.linux import trees
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHANGED, ADDED, DELETED = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record
 class Change:
     """One line of ``docker diff``: kind 0 changed, 1 added, 2 deleted."""
 
@@ -46,7 +46,7 @@ def layer_changes(upper_fd: int, lower_fd: int) -> list[Change]:
     for path in list(found):
         for parent in _parents(path):
             found.setdefault(parent, CHANGED)
-    return sorted(Change(f"/{path}", kind) for path, kind in found.items())
+    return [Change(f"/{path}", kind) for path, kind in sorted(found.items())]
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import threading
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError, NotFound
@@ -23,6 +22,7 @@ from runtime.image.manifest import chain_id
 from runtime.image.recipe import RecipeWriter, replay
 from runtime.image.tree_tar import TreeRules, tree_pieces
 from runtime.linux import syscalls, trees
+from runtime.record import as_dict, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _DIFF, _RECIPE, _RECORD, _TEMPORARY, _INIT = "diff", "recipe", "layer.json", "tmp-", "init-"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommittedLayer:
     """A layer: digest of its tar, its chain id, its parent's, its bytes unpacked and as tar."""
 
@@ -43,7 +43,7 @@ class CommittedLayer:
     tar_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StagedLayer:
     """A layer that is unpacked but not yet on a parent; publish or discard it."""
 
@@ -251,7 +251,7 @@ class LayerStore:
         chain = chain_id(parent, staged.diff_id)
         layer = CommittedLayer(staged.diff_id, chain, parent, staged.size, staged.tar_size)
         with open(os.path.join(staged.directory, _RECORD), "x", encoding="utf-8") as file:
-            json.dump(asdict(layer), file)
+            json.dump(as_dict(layer), file)
         trees.remove_tree(os.path.join(staged.directory, "work"))
         with self._lock:
             self._keep(chain)

@@ -12,12 +12,12 @@ import os
 import posixpath
 import shutil
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.image import tar_reader
 from runtime.image.tar_reader import BadArchive, TarEntry, TarReader
 from runtime.linux import paths
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnpackRules:
     """What an archive may do.
 

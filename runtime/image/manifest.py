@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
 from runtime.image.reference import is_digest
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ _DEEPEST = 64
 _MOST_DESCRIPTORS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Descriptor:
     """A pointer to content: media type, digest, size, and what is said about it."""
 

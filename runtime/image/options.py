@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from runtime.record import record
 
 if TYPE_CHECKING:
     from runtime.filters import Filters
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageListOptions:
     """``GET /images/json``."""
 
@@ -21,7 +22,7 @@ class ImageListOptions:
     manifests: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullOptions:
     """``POST /images/create?fromImage=`` and ``POST /images/{name}/push``.
 
@@ -34,7 +35,7 @@ class PullOptions:
     auth: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImportOptions:
     """``POST /images/create?fromSrc=``: a root file system becomes an image.
 

@@ -7,9 +7,9 @@ A name as people write it is *familiar* (``busybox``); normalised it names its r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from runtime.errors import InvalidArgument
+from runtime.record import record, replace
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
@@ -31,7 +31,7 @@ _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """A normalised name; `tag` and `digest` are empty when they were not written."""
 

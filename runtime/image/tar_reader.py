@@ -7,10 +7,10 @@ layer can be put together again exactly (see `runtime.image.recipe`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class BadArchive(InvalidArgument):
     """The archive is broken, or asks for what nobody may do."""
 
 
-@dataclass(slots=True)
+@mutable
 class TarEntry:
     """One member of an archive."""
 

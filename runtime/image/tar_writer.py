@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from runtime.image import tar_reader
 from runtime.image.tar_reader import BLOCK, TarEntry
+from runtime.record import replace
 
 END = bytes(2 * BLOCK)
 _LARGEST_ID = 0o7777777

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.image import tar_reader, tar_writer
 from runtime.image.layers import OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, is_whiteout
 from runtime.image.tar_reader import TarEntry
 from runtime.linux import trees
+from runtime.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Content:
     """A file's content in the middle of a tar; read it before asking for the next piece."""
 
@@ -49,7 +49,7 @@ class Content:
             yield data
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TreeRules:
     """How a tree becomes a tar.
 

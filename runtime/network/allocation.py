@@ -10,8 +10,9 @@ Shapes of dictionaries are those of the Docker Engine API (``EndpointSettings``,
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
+
+from runtime.record import as_dict, field, mutable, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ HOST, NONE, CONTAINER, BRIDGE = "host", "none", "container", "bridge"
 """Modes of an allocation; every bridge network, the default one included, is BRIDGE."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SandboxRequest:
     """What a container asks of its network at a start.
 
@@ -54,7 +55,7 @@ class SandboxRequest:
     """False for a one-off that must not take the service's ports."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContainerView:
     """What `connect` and `disconnect` need to know of a container."""
 
@@ -64,7 +65,7 @@ class ContainerView:
     network_mode: str = "default"
 
 
-@dataclass(slots=True)
+@mutable
 class Endpoint:
     """One container on one network, with everything that was decided for it."""
 
@@ -89,7 +90,7 @@ class Endpoint:
 
     def to_json(self) -> JsonObject:
         """Return the form in which the store keeps it."""
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Endpoint:
@@ -97,7 +98,7 @@ class Endpoint:
         return cls(**data)  # type: ignore[arg-type]
 
 
-@dataclass(slots=True)
+@mutable
 class PublishedPort:
     """A port of the container and the host address and port that lead to it.
 
@@ -121,7 +122,7 @@ class PublishedPort:
         return f"{self.container_port}/{self.protocol}"
 
 
-@dataclass(slots=True)
+@mutable
 class Allocation:
     """The network of one run of a container, decided and durable, not yet made."""
 
@@ -142,7 +143,7 @@ class Allocation:
 
     def to_json(self) -> JsonObject:
         """Return the form in which the store keeps it."""
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Allocation:
@@ -162,7 +163,7 @@ def _port_from_json(data: JsonObject) -> PublishedPort:
     return port
 
 
-@dataclass(slots=True)
+@mutable
 class Sandbox:
     """A container's network, made.
 
@@ -181,7 +182,7 @@ class Sandbox:
     resolv_conf: bytes | None = None
 
 
-@dataclass(slots=True)
+@mutable
 class Attachment:
     """What a live connect or disconnect changed.
 

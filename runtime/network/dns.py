@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.network.dns_forwarder import Forwarder, open_on_host
 from runtime.network.dns_zone import Asker
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     import socket
@@ -29,7 +29,7 @@ _QUESTIONS_AT_ONCE = 32
 _TCP_IDLE = 10.0
 
 
-@dataclass(slots=True)
+@mutable
 class Client:
     """One container as the name server sees it; asker and upstreams may change while it runs."""
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from runtime.network.allocation import Endpoint
 
 
-@dataclass(slots=True)
+@mutable
 class Answer:
     """Addresses of a name, of both families; a family may have none."""
 
@@ -27,7 +28,7 @@ class Answer:
     ipv6: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@mutable
 class Asker:
     """From where a question comes: its networks in order, and its own names for others."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from runtime.errors import Forbidden, InvalidArgument
+from runtime.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ OVERLAP = "invalid pool request: Pool overlaps with other one on this address sp
 EXHAUSTED = "all predefined address pools have been fully subnetted"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subnet:
     """One address range of a network.
 

@@ -6,12 +6,12 @@ bridge driver (``com.docker.network.*``).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from runtime.errors import Forbidden, InvalidArgument, NotFound, NotImplementedByEngine
 from runtime.network.firewall import FilteredNetwork
 from runtime.network.ipam import Subnet
+from runtime.record import as_dict, field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ OPTION_DEFAULT_BRIDGE = _PREFIX + "bridge.default_bridge"
 OPTION_IFNAME = _PREFIX + "endpoint.ifname"
 
 
-@dataclass(slots=True)
+@mutable
 class Network:
     """One network; `link` is its bridge, empty for those without one (host, none, config-only)."""
 
@@ -57,7 +57,7 @@ class Network:
 
     def to_json(self) -> JsonObject:
         """Return the form in which the store keeps it."""
-        return asdict(self)
+        return as_dict(self)
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Network:

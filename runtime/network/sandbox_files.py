@@ -5,8 +5,9 @@ Source: hosts(5), resolv.conf(5); Docker's internal resolver.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +31,7 @@ _HEADER = (
 )
 
 
-@dataclass(slots=True)
+@mutable
 class HostResolver:
     """What the host's resolv.conf says."""
 
@@ -57,7 +58,7 @@ class HostResolver:
         return resolver
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResolverChoice:
     """What the user asked for a container's resolver; empty parts are the host's."""
 
@@ -76,7 +77,7 @@ class ResolverChoice:
         return " ".join(name for name, value in parts if value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Upstream:
     """A name server that questions are forwarded to; asked from the host or from the container."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError
@@ -33,6 +32,7 @@ from runtime.network.sandbox_files import (
     resolver_internal,
     upstreams,
 )
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ _LINGER_POLL = 0.01
 DNS_UDP, DNS_TCP = "dns:udp", "dns:tcp"
 
 
-@dataclass(slots=True)
+@mutable
 class Live:
     """A container whose network stands."""
 

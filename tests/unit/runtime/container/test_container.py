@@ -8,6 +8,7 @@ import pytest
 
 from runtime.container.container import Container, Health, HealthResult, State, duration_seconds
 from runtime.container.listing import status_text
+from runtime.record import fields
 from tests.support.records import make_container
 
 SECOND = 1_000_000_000
@@ -18,7 +19,9 @@ def test_the_durable_form_comes_back_the_same() -> None:
     container.state.start(7, 5)
     container.health = Health("healthy", 0, [HealthResult(1, 2, 0, "fine")])
     document = json.loads(json.dumps(container.to_document()))
-    assert Container.from_document(document) == container
+    again = Container.from_document(document)
+    durable = [name for name in fields(Container) if name != "live"]
+    assert [getattr(again, n) for n in durable] == [getattr(container, n) for n in durable]
 
 
 @pytest.mark.parametrize(
