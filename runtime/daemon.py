@@ -21,7 +21,7 @@ from runtime.api.router import Router
 from runtime.assembly import Assembly
 from runtime.config import VERSION, AddressPool, EngineConfig, load_config
 from runtime.errors import EngineError, InvalidArgument
-from runtime.host_checks import check_host
+from runtime.host_checks import allow_many_files, check_host
 from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
 from runtime.http_server.server import HttpServer
 from runtime.ownership import Ownership, forget_tasks_of_earlier_boot
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         config = _config(options)
         check_host()
+        allow_many_files()
         with Ownership(config):
             _start_logging(config)
             forget_tasks_of_earlier_boot(config)
@@ -116,6 +117,7 @@ def _start_logging(config: EngineConfig) -> None:
     with contextlib.suppress(FileNotFoundError):
         if os.stat(config.log_path).st_size > _LOG_BYTES:
             os.replace(config.log_path, f"{config.log_path}.1")
+    logging.raiseExceptions = False  # a full disk is no reason to fill another one
     levels = {"warn": "WARNING", "fatal": "CRITICAL"}
     logging.basicConfig(
         level=levels.get(config.log_level, config.log_level.upper()),

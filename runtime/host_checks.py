@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
+from typing import TYPE_CHECKING
 
 from runtime.errors import EngineError
 from runtime.linux import syscalls
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 _OLDEST_KERNEL = (5, 12)
+_CAPABILITIES = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
+_FEWEST_FILES = 256
+_GIVEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""The limits of open files that this process was started with."""
 
 
 def check_host(proc: str = "/proc", uid: int | None = None, release: str | None = None) -> None:
@@ -34,10 +43,57 @@ def check_host(proc: str = "/proc", uid: int | None = None, release: str | None 
         raise EngineError(
             f"the kernel has no {', '.join(missing)} namespaces: use one with CONFIG_NAMESPACES"
         )
+    _check_permissions(proc)
     if "overlay" not in _file_systems(proc):
         _load_overlay()
     if "overlay" not in _file_systems(proc):
         raise EngineError("the kernel has no overlayfs: run `modprobe overlay`, or enable it")
+
+
+def _check_permissions(proc: str) -> None:
+    """Refuse what being root in a container does not give."""
+    with open(f"{proc}/self/status", encoding="utf-8", errors="replace") as file:
+        fields = dict(line.split(":", 1) for line in file if ":" in line)
+    held = int(fields.get("CapEff", "0").strip(), 16)
+    lacking = [name for bit, name in _CAPABILITIES.items() if not held >> bit & 1]
+    if lacking:
+        raise EngineError(
+            f"{' and '.join(lacking)} is missing: in a container, run that one with --privileged"
+        )
+    for name in _NAMESPACES:
+        with (
+            contextlib.suppress(OSError),
+            open(f"{proc}/sys/user/max_{name}_namespaces", encoding="ascii") as file,
+        ):
+            if int(file.read()) == 0:
+                raise EngineError(
+                    f"{name} namespaces are forbidden: set user.max_{name}_namespaces with sysctl"
+                )
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files as far as it may.
+
+    Raises:
+        EngineError: that is too little for an engine.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _FEWEST_FILES:
+        raise EngineError(
+            f"the limit of open files is {hard}: raise it (ulimit -n, LimitNOFILE= of the unit)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def given_limits() -> Iterator[None]:
+    """Have children that are started in the block inherit the limit that we were given."""
+    present = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(_GIVEN_FILES[0], present[1]), present[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, present)
 
 
 def _file_systems(proc: str) -> set[str]:

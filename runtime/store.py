@@ -188,7 +188,7 @@ class Store:
         except sqlite3.Error as error:
             raise EngineError(f"{path}: cannot open the database: {error}") from error
         store = cls(connection, path)
-        store._keep_reserve()  # noqa: SLF001 - our own
+        store._keep_reserve()
         return store
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from runtime.container.container import duration_seconds
 from runtime.container.restart import next_restart
 from runtime.errors import EngineError
 from runtime.linux.cgroups import Cgroup
+from runtime.store import NotWritten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.store import Transaction
 
 INTENT = "exit"
+_AGAIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -82,14 +84,17 @@ class Ender:
             container.restart_at_ns = next_restart(container, time.time_ns())
             if container.restart_at_ns is not None:
                 container.state.wait_for_restart()
-            with self._parts.store.transaction() as transaction:
-                transaction.begin(INTENT, container.id, run)
-                self._parts.catalogue.save(transaction, container)
+            await _until_written(lambda: self._commit_exit(container, run))
             for call in self.before:
                 call(container)
             await self.finish(container, task)
         for step in self.after:
             await step(container)
+
+    def _commit_exit(self, container: Container, run: int) -> None:
+        with self._parts.store.transaction() as transaction:
+            transaction.begin(INTENT, container.id, run)
+            self._parts.catalogue.save(transaction, container)
 
     async def finish(self, container: Container, task: Task | None) -> None:
         """Undo what a run had and publish its end; the exit is committed already.
@@ -109,6 +114,10 @@ class Ender:
         if task is not None:
             await task.ack()
         await clean_up(parts, container)
+        await _until_written(lambda: self._commit_end(container))
+
+    def _commit_end(self, container: Container) -> None:
+        parts = self._parts
         with parts.store.transaction() as transaction:
             transaction.end(INTENT, container.id)
             transaction.end("stop", container.id)
@@ -126,6 +135,18 @@ class Ender:
         duration = duration_seconds(state.started_ns, state.finished_ns)
         extra = {"execDuration": str(duration), "exitCode": str(state.exit_code)}
         catalogue.record(transaction, container, "die", extra)
+
+
+async def _until_written(write: Callable[[], None]) -> None:
+    """Write what has happened, again and again while there is no room on the disk."""
+    while True:
+        try:
+            write()
+        except NotWritten as error:
+            _log.error("the end of a container: %s; free some space", error.message)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 async def clean_up(parts: Parts, container: Container) -> None:

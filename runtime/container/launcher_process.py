@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.messages import MessageError, pack, unpack
 from runtime.errors import EngineError, Unavailable
+from runtime.host_checks import given_limits
 from runtime.linux import process
 from runtime.linux.sealed_program import seal
 
@@ -118,18 +119,19 @@ class Launcher:
         duplicate = process.move_up(os.dup(fd))
         sealed = seal(sys.executable) if self._sealed else None
         try:
-            return os.posix_spawn(
-                sealed.path if sealed else sys.executable,
-                [sys.executable, "-I", "-S", "-c", *self._arguments],
-                {"LC_ALL": "C.UTF-8"},
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, null, 0),
-                    (os.POSIX_SPAWN_DUP2, null, 1),
-                    (os.POSIX_SPAWN_DUP2, duplicate, _FD),
-                ],
-                setsid=True,
-                setsigmask=[],
-            )
+            with given_limits():
+                return os.posix_spawn(
+                    sealed.path if sealed else sys.executable,
+                    [sys.executable, "-I", "-S", "-c", *self._arguments],
+                    {"LC_ALL": "C.UTF-8"},
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, null, 0),
+                        (os.POSIX_SPAWN_DUP2, null, 1),
+                        (os.POSIX_SPAWN_DUP2, duplicate, _FD),
+                    ],
+                    setsid=True,
+                    setsigmask=[],
+                )
         finally:
             process.close_all([null, duplicate])
             if sealed:

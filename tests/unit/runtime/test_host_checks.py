@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _proc(path: Path, *namespaces: str, filesystems: str = "nodev\toverlay\n") -> str:
+def _proc(
+    path: Path,
+    *namespaces: str,
+    filesystems: str = "nodev\toverlay\n",
+    capabilities: str = "000001ffffffffff",
+) -> str:
     (path / "self" / "ns").mkdir(parents=True)
     for name in namespaces:
         (path / "self" / "ns" / name).touch()
+    (path / "self" / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
     (path / "filesystems").write_text(filesystems)
     return str(path)
 
@@ -48,6 +54,20 @@ def test_missing_namespaces_are_named(tmp_path: Path) -> None:
 def test_a_missing_overlayfs_has_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="modprobe overlay"):
         check_host(_proc(tmp_path, *ALL, filesystems="ext4\n"), uid=0, release="6.1")
+
+
+def test_missing_capabilities_are_named(tmp_path: Path) -> None:
+    proc = _proc(tmp_path, *ALL, capabilities="00000000a80425fb")
+    with pytest.raises(EngineError, match="CAP_NET_ADMIN and CAP_SYS_ADMIN is missing"):
+        check_host(proc, uid=0, release="6.1")
+
+
+def test_forbidden_namespaces_are_named(tmp_path: Path) -> None:
+    proc = _proc(tmp_path, *ALL)
+    (tmp_path / "sys" / "user").mkdir(parents=True)
+    (tmp_path / "sys" / "user" / "max_pid_namespaces").write_text("0\n")
+    with pytest.raises(EngineError, match=r"pid namespaces are forbidden: set user\.max_pid"):
+        check_host(proc, uid=0, release="6.1")
 
 
 def _config(path: Path) -> EngineConfig:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runtime.errors import EngineError
-from runtime.store import LeaseTaken, NameTaken, Store
+from runtime.store import LeaseTaken, NameTaken, NotWritten, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,3 +110,18 @@ def test_a_checkpoint_runs_beside_an_open_store(store: Store) -> None:
         tx.put("volume", "v", {})
     store.checkpoint()
     assert store.get("volume", "v") == {}
+
+
+def test_a_full_disk_is_one_error_and_changes_nothing(store: Store) -> None:
+    with store.transaction() as transaction:
+        transaction.put("thing", "one", {})
+    limit = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count={limit}")
+    with pytest.raises(NotWritten, match="cannot be written: database or disk is full"):  # noqa: SIM117
+        with store.transaction() as transaction:
+            transaction.put("thing", "two", {"text": "x" * 100_000})
+    assert [identifier for identifier, _ in store.items("thing")] == ["one"]
+    store._connection.execute("PRAGMA max_page_count=100000")
+    with store.transaction() as transaction:
+        transaction.put("thing", "two", {})
+    assert store.get("thing", "two") == {}
