@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Random operations by several clients while engine, launcher, shims and programs are killed.
 #   tests/torture.sh [--rounds N] [--seed N] [--clients N] [--work DIR]
+#   tests/torture.sh sweep [--stride N] [--only OPERATION]    kill at every N-th system call
+#   tests/torture.sh endurance [--cycles N]                   what must not grow or wake up
 # Minutes to hours; not part of tests/run.sh. Each round ends in the invariants of
 # tests/support/invariants.py. The last line is `N passed, N failed`, with the seed.
 set -euo pipefail
@@ -14,4 +16,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 setup_venv "$root" dev
 unset DOCKER_HOST DOCKER_CONTEXT SHOAL_DATA_ROOT SHOAL_RUN_ROOT
-exec "$root/.venv/bin/python" -m tests.torture.run "$@"
+what=run
+case "${1:-}" in
+  sweep | endurance) what=$1 exec "$root/.venv/bin/python" -m tests.torture.run "$@"exec "$root/.venv/bin/python" -m tests.torture.run "$@" shift ;;
+esac
+exec "$root/.venv/bin/python" -m "tests.torture.$what" "$@"
