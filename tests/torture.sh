@@ -17,7 +17,8 @@ fi
 setup_venv "$root" dev
 unset DOCKER_HOST DOCKER_CONTEXT SHOAL_DATA_ROOT SHOAL_RUN_ROOT
 what=run
-case "${1:-}" in
-  sweep | endurance) what=$1 exec "$root/.venv/bin/python" -m tests.torture.run "$@"exec "$root/.venv/bin/python" -m tests.torture.run "$@" shift ;;
-esac
+if [ "${1:-}" = sweep ] || [ "${1:-}" = endurance ]; then
+  what=$1
+  shift
+fi
 exec "$root/.venv/bin/python" -m "tests.torture.$what" "$@"
