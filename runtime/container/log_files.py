@@ -164,7 +164,11 @@ def _rotated(path: str) -> list[str]:
     """Return the names of rotated files, newest first."""
     directory, name = os.path.split(path)
     numbered: list[tuple[int, str]] = []
-    for entry in os.listdir(directory):
+    try:
+        entries = os.listdir(directory)
+    except FileNotFoundError:
+        return []  # the container is being removed
+    for entry in entries:
         number = entry.removeprefix(name + ".").removesuffix(".gz")
         if entry.startswith(name + ".") and number.isdigit():
             numbered.append((int(number), os.path.join(directory, entry)))
