@@ -101,7 +101,9 @@ def _spawn(
     try:
         if cgroup.takes_births:
             _create_cgroup(plan, cgroup)
-            cgroup_fd = cgroup.open()
+        if cgroup.takes_births or _enters_itself(plan):
+            with Step("cgroup", "unable to apply cgroup configuration"):
+                cgroup_fd = cgroup.open()
         with Step("clone", "unable to start init"):
             if sibling:  # then the signal to the parent is the caller's own
                 pid, pidfd = syscalls.clone3(flags | syscalls.CLONE_PARENT, 0, cgroup_fd)
@@ -130,6 +132,11 @@ def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
     return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
 
 
+def _enters_itself(plan: Plan) -> bool:
+    """Tell whether the child moves into its cgroup; root of a new user namespace may not."""
+    return plan["kind"] == "exec" or not plan["id_ranges"]
+
+
 def _create_cgroup(plan: Plan, cgroup: Cgroup) -> None:
     if plan["kind"] == "container":
         with Step("cgroup", "unable to apply cgroup configuration"):
@@ -147,8 +154,9 @@ def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
             namespaces.write_id_maps(pid, ranges["uids"], ranges["gids"])
     if not cgroup.takes_births:
         _create_cgroup(plan, cgroup)
-        with Step("cgroup", "unable to apply cgroup configuration"):
-            cgroup.join(pid)
+        if not _enters_itself(plan):
+            with Step("cgroup", "unable to apply cgroup configuration"):
+                cgroup.join(pid)
     step = plan["process"]
     if step["oom_score_adj"] is not None:
         _set_oom_score(pid, step["oom_score_adj"])
@@ -268,6 +276,7 @@ def _exec_steps(child: _Child) -> None:
     """Go from a bare fork to another program of a running container."""
     _close_foreign(child)
     _wait_for_parent(child)
+    _move_in(child.plan)
     with Step("join", "unable to join the container's namespaces"):
         kinds = [kind for kind in child.plan["namespaces"] if kind != "pid"]
         syscalls.setns(child.fds["target"], namespaces.flags_of(kinds))
@@ -302,14 +311,21 @@ def _wait_for_parent(child: _Child) -> None:
 
 
 def _enter_cgroup(child: _Child) -> None:
-    """Wait until the shim has moved us into our cgroup, and make it the top of what we see."""
+    """Wait until our cgroup is made, move in, and make it the top of what we see."""
     if child.in_cgroup:
         return
     _wait_for_parent(child)
+    _move_in(child.plan)
     if "cgroup" in child.plan["namespaces"] and "cgroupns" not in child.fds:
         with Step("namespaces", "unable to unshare cgroup namespace"):
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     child.in_cgroup = True
+
+
+def _move_in(plan: Plan) -> None:
+    if _enters_itself(plan):
+        with Step("cgroup", "unable to apply cgroup configuration"):
+            Cgroup(plan["cgroup"]).enter()
 
 
 def _join_namespaces(child: _Child) -> None:

@@ -108,6 +108,13 @@ class CgroupV2:
         """Move a process into the cgroup."""
         files.write(f"{self._directory}/cgroup.procs", str(pid))
 
+    def enter(self) -> None:
+        """Move the calling process; one that was born inside stays where it is."""
+
+    def open_unified(self) -> int:
+        """Return a descriptor of the directory."""
+        return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
     def processes(self) -> list[int]:
         """Return the ids of the processes inside, children included."""
         return files.processes(self._directory)

@@ -6,8 +6,6 @@ host, even when a v2 tree is mounted beside them (hybrid).
 
 from __future__ import annotations
 
-import os
-
 from runtime.linux import cgroup_files as files
 from runtime.linux.cgroup_v1 import CgroupV1
 from runtime.linux.cgroup_v2 import CgroupV2
@@ -104,13 +102,20 @@ class Cgroup:
 
     @property
     def takes_births(self) -> bool:
-        """Tell whether a process can be born inside (CLONE_INTO_CGROUP) instead of joining."""
+        """Tell whether a process can be born inside all of it (CLONE_INTO_CGROUP)."""
         return self.layout.version == 2
 
     def open(self) -> int:
-        """Return a descriptor for CLONE_INTO_CGROUP."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        return os.open(self._cgroup.directory(""), flags)
+        """Return a descriptor for CLONE_INTO_CGROUP, -1 where there is no v2 tree.
+
+        On a hybrid host it is the tree beside the hierarchies that have the limits, which a newborn
+        has still to `enter`.
+        """
+        return self._cgroup.open_unified()
+
+    def enter(self) -> None:
+        """Move the calling process, of one thread, into what it was not born into."""
+        self._cgroup.enter()
 
     def processes(self) -> list[int]:
         """Return the ids of the processes inside, children included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -322,6 +323,29 @@ def test_v2_kill_freeze_and_counters(v2: Layout, kernel: KernelFiles, tmp_path: 
     assert stats["memory"]["failcnt"] == 2
     assert [entry["value"] for entry in stats["io_bytes"]] == [10, 20]
     assert [entry["op"] for entry in stats["io_operations"]] == ["read", "write"]
+
+
+def test_a_process_moves_itself_into_the_hierarchies(
+    v1: Layout, kernel: KernelFiles, tmp_path: Path
+) -> None:
+    (tmp_path / "unified").mkdir()
+    cgroup = Cgroup("/x", Layout(v1.mounts, str(tmp_path / "unified")))
+    fd = cgroup.open()
+    assert os.path.samestat(os.fstat(fd), (tmp_path / "unified/x").stat())
+    os.close(fd)
+    cgroup.enter()
+    assert kernel.written == [(f"{name}/x/tasks", "0") for name in V1]
+    assert Cgroup("/x", v1).open() == -1
+
+
+def test_a_process_of_v2_is_born_inside(v2: Layout, kernel: KernelFiles, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    cgroup = Cgroup("/x", v2)
+    fd = cgroup.open()
+    assert os.path.samestat(os.fstat(fd), (tmp_path / "x").stat())
+    os.close(fd)
+    cgroup.enter()
+    assert kernel.written == []
 
 
 def test_v2_without_a_kill_file_kills_each_process(
