@@ -130,14 +130,19 @@ class Birth:
         self._went = True
         os.write(self._sync, b"go")
 
-    def undo(self) -> None:
-        """Kill and reap whatever was made."""
+    def undo(self, *, frozen: bool = False) -> None:
+        """Kill and reap whatever was made.
+
+        Args:
+            frozen: it is in a paused container, where nothing dies before it is thawed; it is not
+                waited for then, whoever is our parent reaps it.
+        """
         self._close()
         # An init that the helper could not tell of ends by itself: its conversation is closed.
         for pid in (self._helper, self.pid):
             if pid:
                 os.kill(pid, process.SIGKILL)
-                os.waitpid(pid, 0)
+                os.waitpid(pid, os.WNOHANG if frozen else 0)
         self._helper = self.pid = 0
 
     def _close(self) -> None:

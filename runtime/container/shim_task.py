@@ -211,6 +211,15 @@ class ShimTask:
         except OSError:
             return  # removed already; the engine kills by name in any case
 
+    def _is_frozen(self) -> bool:
+        """Tell whether the container that an exec joins is paused."""
+        if self._kind != "exec" or not self._cgroup_path:
+            return False
+        try:
+            return Cgroup(self._cgroup_path).frozen()
+        except OSError:
+            return False
+
     def _stop_draining(self) -> None:
         self.streams.close_outputs()
         self._on_end_of_output()
@@ -289,7 +298,7 @@ class ShimTask:
         """
         if self.state in ("forked", "ready", "created") and not self._birth.went:
             self._forget_init()
-            self._birth.undo()
+            self._birth.undo(frozen=self._is_frozen())
             self._kill_rest()
             self.state = "over"
         elif self.state in ("failed", "exited"):

@@ -61,9 +61,10 @@ def test_a_start_that_was_cut_off_before_go_is_undone(
 @pytest.mark.parametrize(
     ("kind", "place"),
     [
+        ("after", "runtime.container.control:Control.tell"),  # `go` is on its way
         ("after", "runtime.container.task_handle:Task.go"),
         ("step", "go"),
-        ("commit", "2"),
+        ("after", "runtime.container.start:Starter._commit"),
     ],
 )
 def test_a_start_whose_program_ran_is_rolled_forward(tmp_path: Path, kind: str, place: str) -> None:
@@ -73,16 +74,6 @@ def test_a_start_whose_program_ran_is_rolled_forward(tmp_path: Path, kind: str, 
         assert engine.state(identifier)["Running"] is True
         assert count_events(engine, identifier, "start") == 1
         assert engine.exec(identifier, "echo", "here") == (0, b"here\n")
-
-
-def test_a_start_that_is_cut_off_with_go_on_its_way_is_either_done_or_undone(
-    tmp_path: Path,
-) -> None:
-    with crash_test(tmp_path, "after", "runtime.container.control:Control.tell") as engine:
-        identifier = engine.create("sleep", "1000", HostConfig=PUBLISHED)
-        crash_at_its_place(engine, "POST", f"/containers/{identifier}/start")
-        running = engine.state(identifier)["Running"]
-        assert count_events(engine, identifier, "start") == (1 if running else 0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime.container.options import ExecStartOptions
+from runtime.container.task import Task
 from runtime.errors import EngineError
+from runtime.linux.cgroups import Cgroup
 from tests.support.crashes import (
     count_events,
     crash,
@@ -188,6 +191,30 @@ def test_the_record_of_a_dead_shim_counts(engine: EngineProcess, gate: Gate) -> 
     engine.start()
     assert engine.wait(identifier) == 9
     assert count_events(engine, identifier, "die") == 1
+
+
+async def test_an_exec_that_is_undone_does_not_wait_for_a_paused_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_engine(tmp_path) as assembly:
+        containers, execs = assembly.engine.containers, assembly.engine.execs
+        body: dict[str, object] = {"Image": "busybox", "Cmd": ["sleep", "1000"]}
+        identifier, _warnings = await containers.create(None, body, None)
+        await containers.start(identifier)
+        session = await execs.create(identifier, {"Cmd": ["true"]})
+        cgroup = Cgroup(f"{assembly.parts.config.cgroup_root}/{identifier}")
+
+        async def freeze_and_fail(_task: Task) -> None:
+            cgroup.freeze()
+            raise EngineError("as planned")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Task, "go", freeze_and_fail)
+            with pytest.raises(EngineError, match="as planned"):
+                await asyncio.wait_for(execs.start(session, ExecStartOptions(), None), 30)
+        assert len(cgroup.processes()) == 2
+        cgroup.thaw()
+        await asyncio.to_thread(eventually, lambda: len(cgroup.processes()) == 1)
 
 
 # -- program, everything -----------------------------------------------------------------------
