@@ -110,6 +110,8 @@ class Live:
     execs: list[str] = field(default_factory=list)
     spec: JsonObject | None = None
     stop_asked: bool = False
+    killed: bool = False
+    """SIGKILL was sent to this run."""
     removing: asyncio.Future[None] | None = None
     past: bool = False
     """Nothing is left of it but its row: its anonymous volumes are being removed."""

@@ -117,7 +117,7 @@ class Starter:
         if not by_policy:
             container.manually_stopped = False
             container.restart_count = container.backoff_ns = 0
-        live.stop_asked = False
+        live.stop_asked = live.killed = False
         live.ended.clear()
         with parts.store.transaction() as transaction:
             transaction.begin(INTENT, container.id, container.run)

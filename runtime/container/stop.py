@@ -145,6 +145,9 @@ class Stopper:
             if container.state.paused:
                 raise Conflict(f"Container {container.id} is already paused")
             await self._in_thread(Cgroup(self._parts.cgroup_path(container)).freeze)
+            if container.live.killed:  # frozen, it would never die
+                await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+                raise Conflict(f"container {container.id} is not running")
             container.state.paused = True
             self._parts.catalogue.commit(container, "pause")
         for call in self.paused:
@@ -205,6 +208,8 @@ class Stopper:
 
 def _send(container: Container, number: int) -> bool:
     """Send a signal; False when the process has just ended by itself."""
+    if number == signals.SIGKILL:
+        container.live.killed = True
     task = container.live.task
     return task is not None and task.signal(number)
 

@@ -18,7 +18,7 @@ import pytest
 
 from runtime.container.options import ExecStartOptions
 from runtime.container.task import Task
-from runtime.errors import EngineError
+from runtime.errors import Conflict, EngineError
 from runtime.linux.cgroups import Cgroup
 from tests.support.crashes import (
     count_events,
@@ -251,6 +251,32 @@ def test_when_all_are_killed_the_cgroup_tells(
     assert engine.state(identifier)["ExitCode"] == code
     assert_invariants(engine)
     assert count_events(engine, identifier, "die") == 1
+
+
+async def test_what_was_killed_is_not_paused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_engine(tmp_path) as assembly:
+        containers = assembly.engine.containers
+        body: dict[str, object] = {"Image": "busybox", "Cmd": ["sleep", "1000"]}
+        identifier, _warnings = await containers.create(None, body, None)
+        await containers.start(identifier)
+        freeze = Cgroup.freeze
+
+        def kill_under_way(cgroup: Cgroup) -> None:
+            """Freeze, and only then let the signal that was sent before arrive."""
+            freeze(cgroup)
+            container = assembly.parts.catalogue.get(identifier)
+            assert container.live.task is not None
+            container.live.task.signal(signal.SIGKILL)
+            container.live.killed = True
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Cgroup, "freeze", kill_under_way)
+            with pytest.raises(Conflict, match="is not running"):
+                await containers.pause(identifier)
+        code, _error = await asyncio.wait_for(containers.waiter(identifier, "not-running"), 30)
+        assert code == 137
 
 
 # -- policies and codes ------------------------------------------------------------------------
