@@ -48,6 +48,17 @@ def check_host(proc: str = "/proc", uid: int | None = None, release: str | None 
         _load_overlay()
     if "overlay" not in _file_systems(proc):
         raise EngineError("the kernel has no overlayfs: run `modprobe overlay`, or enable it")
+    _check_cgroups(proc)
+
+
+def _check_cgroups(proc: str) -> None:
+    """Refuse a host on which no process could be limited, nor all of a container be found."""
+    with open(f"{proc}/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        if any(" - cgroup" in line for line in file):
+            return
+    raise EngineError(
+        "no cgroup hierarchy is mounted: run `mount -t cgroup2 cgroup2 /sys/fs/cgroup`"
+    )
 
 
 def _check_permissions(proc: str) -> None:

@@ -20,11 +20,13 @@ def _proc(
     *namespaces: str,
     filesystems: str = "nodev\toverlay\n",
     capabilities: str = "000001ffffffffff",
+    mounts: str = "25 1 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 ) -> str:
     (path / "self" / "ns").mkdir(parents=True)
     for name in namespaces:
         (path / "self" / "ns" / name).touch()
     (path / "self" / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
+    (path / "self" / "mountinfo").write_text(mounts)
     (path / "filesystems").write_text(filesystems)
     return str(path)
 
@@ -54,6 +56,12 @@ def test_missing_namespaces_are_named(tmp_path: Path) -> None:
 def test_a_missing_overlayfs_has_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="modprobe overlay"):
         check_host(_proc(tmp_path, *ALL, filesystems="ext4\n"), uid=0, release="6.1")
+
+
+def test_a_host_without_cgroups_is_refused(tmp_path: Path) -> None:
+    proc = _proc(tmp_path, *ALL, mounts="21 1 0:19 / /proc rw - proc proc rw\n")
+    with pytest.raises(EngineError, match="no cgroup hierarchy is mounted: run `mount -t cgroup2"):
+        check_host(proc, uid=0, release="6.1")
 
 
 def test_missing_capabilities_are_named(tmp_path: Path) -> None:
