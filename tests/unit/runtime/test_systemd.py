@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -30,7 +31,7 @@ def test_activated_sockets_are_taken_over(tmp_path: Path) -> None:
         sock.listen()
 
     # Two moves each: a descriptor may itself be 3 or 4.
-    high = [os.dup2(sock.fileno(), 40 + index) for index, sock in enumerate(listeners)]
+    high = [fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD, 40) for sock in listeners]
     script = f"import os\nfor n, fd in enumerate({high}): os.dup2(fd, 3 + n)\n" + _ACTIVATED
     done = subprocess.run(
         [sys.executable, "-c", script],
