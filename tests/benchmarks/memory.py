@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.support.leaks import tag_of
+
 DOCKER_PROGRAMS = frozenset({"dockerd", "containerd", "containerd-shim", "docker-proxy"})
 
 
@@ -12,8 +14,7 @@ def engine_memory(side: str) -> float:
     """Return bytes of PSS of all processes of the engine, its shims and helpers.
 
     Args:
-        side: ``docker`` or ``shoal``; Shoal's processes are found by SHOAL_DATA_ROOT or
-            SHOAL_RUN_ROOT in their environment or command line.
+        side: ``docker`` or ``shoal``; Shoal's engine is that of SHOAL_DATA_ROOT.
     """
     belongs = _is_docker if side == "docker" else _is_shoal
     return float(sum(_pss(process) for process in _processes() if belongs(process)))
@@ -32,17 +33,18 @@ def _is_docker(process: Path) -> bool:
 
 
 def _is_shoal(process: Path) -> bool:
+    """The engine by its environment, launcher and shims by the tag in their command line."""
     try:
         command = (process / "cmdline").read_bytes().split(b"\0")
         environment = (process / "environ").read_bytes()
     except OSError:
         return False
-    run_root = os.environ["SHOAL_RUN_ROOT"].encode()
-    data_root = os.environ["SHOAL_DATA_ROOT"].encode()
-    ours = any(run_root in word or data_root in word for word in command)
-    inherited = b"SHOAL_DATA_ROOT=" + data_root in environment.split(b"\0")
-    python = b"python" in command[0]
-    return python and (ours or inherited) and process.name != str(os.getpid())
+    if process.name == str(os.getpid()) or b"python" not in command[0]:
+        return False
+    data_root = os.environ["SHOAL_DATA_ROOT"]
+    shims = f"/shoal{tag_of(Path(data_root))}/shims".encode()
+    engine = b"runtime" in command and f"SHOAL_DATA_ROOT={data_root}".encode() in environment
+    return engine or shims in command
 
 
 def _pss(process: Path) -> int:
