@@ -13,6 +13,7 @@ from runtime.container.attach import AttachOrder
 from runtime.container.plan import compile_plan
 from runtime.container.spec import exec_process
 from runtime.container.task import Launcher, Task, TaskFailed, TaskOrder, TaskService
+from runtime.linux.cgroups import Cgroup
 from tests.support.containers import Box, host
 from tests.support.rootfs import extract_busybox
 from tests.support.tasks import (
@@ -69,13 +70,18 @@ class Place:
 async def place(tmp_path: Path, busybox: Path) -> AsyncIterator[Place]:
     (tmp_path / "upper").mkdir()
     (tmp_path / "work").mkdir()
-    launcher = Launcher(cgroup=f"/shoal-test/shims-{os.getpid()}")
+    above = Cgroup(f"/shoal-test-{os.getpid()}")
+    shims = Cgroup(f"{above.path}/shims")
+    launcher = Launcher(cgroup=shims.path)
     await launcher.start()
     place = Place(tmp_path, busybox, launcher)
     yield place
     await launcher.stop()
     place.box.cgroup.kill()
     place.box.cgroup.remove()
+    await eventually(lambda: not shims.processes())
+    for cgroup in (shims, above):
+        cgroup.remove()
 
 
 @pytest.fixture(scope="module")
