@@ -28,7 +28,7 @@ from runtime.api import (
 from runtime.api.call import JSON_TYPE, VERSION_HEADERS, Call, Route
 from runtime.api.status import error_body, error_response
 from runtime.config import API_VERSION, MINIMUM_API_VERSION
-from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
+from runtime.errors import EngineError, InvalidArgument
 from runtime.http_server.messages import Answer, ClientGone, Request, Response
 
 if TYPE_CHECKING:
@@ -131,10 +131,8 @@ class Router:
                 version = parse_version(version_text)
                 check_version(version, version_text)
             answer = route.handler(Call(self._engine, request, name, version))
-        except EngineError as error:
-            return error_response(error, version, VERSION_HEADERS)
-        except NotImplementedError:
-            return error_response(_not_built(request), version, VERSION_HEADERS)
+        except Exception as error:  # noqa: BLE001 - a bug is answered, not hidden
+            return _answer_to(error, request, version)
         if isinstance(answer, Response):
             return answer
         return _guarded(answer, request, version)
@@ -145,24 +143,20 @@ async def _guarded(
 ) -> Response | None:
     try:
         return await answer
-    except EngineError as error:
-        return error_response(error, version, VERSION_HEADERS)
     except ClientGone:
         raise
-    except NotImplementedError:
-        return error_response(_not_built(request), version, VERSION_HEADERS)
     except Exception as error:  # noqa: BLE001 - a bug is answered, not hidden in a closed connection
-        _LOG.exception("%s %s", request.method, request.path)
-        if request.hijack.accepted:
-            return None
-        bug = EngineError(f"{type(error).__name__}: {error}")
-        return error_response(bug, version, VERSION_HEADERS)
+        answered = _answer_to(error, request, version)
+        expected = isinstance(error, EngineError)
+        return None if request.hijack.accepted and not expected else answered
 
 
-def _not_built(request: Request) -> NotImplementedByEngine:
-    return NotImplementedByEngine(
-        f"{request.method} {request.path} is not supported by Shoal: this part is not built yet"
-    )
+def _answer_to(error: Exception, request: Request, version: Version) -> Response:
+    """Return an error as an answer; what is none of the engine's kinds is a bug, and logged."""
+    if not isinstance(error, EngineError):
+        _LOG.error("%s %s", request.method, request.path, exc_info=error)
+        error = EngineError(f"{type(error).__name__}: {error}")
+    return error_response(error, version, VERSION_HEADERS)
 
 
 def _not_found(request: Request, path: str) -> Response:

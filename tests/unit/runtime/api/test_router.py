@@ -109,13 +109,14 @@ def test_error_of_a_handler_is_the_answer(error: EngineError, status: int, body:
     assert (given.status, given.body) == (status, body)
 
 
-def test_part_that_is_not_built_is_501() -> None:
+def test_a_bug_of_a_handler_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     def handler(call: Call) -> Response:
-        raise NotImplementedError
+        raise LookupError(call.name)
 
     given = ask(handler, "GET", "/thing/a")
-    assert given.status == 501
-    assert b"GET /thing/a is not supported by Shoal: " in given.body
+    assert given.status == 500
+    assert b"LookupError: a" in given.body
+    assert "GET /thing/a" in caplog.text
 
 
 async def _given(problem: BaseException) -> Response | None:
