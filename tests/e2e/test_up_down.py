@@ -196,6 +196,30 @@ def test_up_in_the_foreground_merges_logs_and_stops_on_ctrl_c(
     assert {container["State"] for container in busybox.containers()} == {"exited"}
 
 
+def test_a_second_ctrl_c_kills_what_does_not_stop(busybox: ShoalProgram, tmp_path: Path) -> None:
+    where = project(
+        tmp_path / "stack",
+        """
+        services:
+          stubborn:
+            image: busybox
+            command: [sh, -c, "trap '' TERM; echo begin; while :; do sleep 1; done"]
+            stop_grace_period: 1h
+        """,
+    )
+    running = busybox.popen("up", cwd=where)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    assert any("begin" in line for line in running.stdout)
+    running.send_signal(signal.SIGINT)
+    assert any("Stopping" in line for line in running.stderr)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=120)
+    assert running.returncode == 130
+    (container,) = busybox.containers()
+    assert str(container["Status"]).startswith("Exited (137)")
+
+
 BAD = [
     ("services: {web: {imagee: busybox}}", "imagee", "compose.yaml:1:18"),
     ("services: {web: {image: 3}}", "image", "compose.yaml:1:25"),

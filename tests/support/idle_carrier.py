@@ -19,7 +19,7 @@ class IdleCarrier:
 
     async def give_away(self, head: bytes) -> tuple[socket, bytes]:
         """Fail: there is no connection."""
-        raise AssertionError("there is no connection to give away")
+        raise AssertionError(f"there is no connection to give away: {head!r}")
 
     def close_after(self, data: bytes) -> None:
         """Do nothing."""
