@@ -1,6 +1,6 @@
 """A stack on a host with cgroup v2 alone: what a fresh Debian or Ubuntu machine is.
 
-Run by ``tests/vm/run.sh`` inside a virtual machine; on any cgroup v2 host it works as well.
+Run by ``tests/vm.sh`` inside a virtual machine; on any cgroup v2 host it works as well.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ services:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """One engine for all tests of this file."""
     if cgroups.detect().version != 2:
-        pytest.skip("this host has cgroup v1: tests/vm/run.sh brings a machine with v2 alone")
+        pytest.skip("this host has cgroup v1: tests/vm.sh brings a machine with v2 alone")
     process = EngineProcess(tmp_path_factory.mktemp("unified")).start()
     process.load_busybox()
     yield process
