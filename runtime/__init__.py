@@ -37,11 +37,13 @@ api/
   events         ``GET /events`` of the Docker Engine API
   execs          ``/exec`` and ``/containers/{id}/exec`` of the Docker Engine API
   extensions     What Docker's API does not have: ``/shoal/v1/...``
+  field_table    Every field and query parameter that clients may send, and what becomes of it
   files          Files of containers: ``archive``, ``export``, ``changes`` (Docker Engine API,
                  "Container")
   host           Facts about the machine for ``GET /info`` and ``GET /version`` (Docker Engine
                  API)
   images         ``/images`` and ``/distribution`` of the Docker Engine API
+  json_body      JSON bodies of requests: read whole, and refused in the words of the Docker Engine
   networks       ``/networks`` of the Docker Engine API
   registry_auth  Credentials in ``X-Registry-Auth`` and ``X-Registry-Config`` (Docker Engine API)
   router         From a request to its handler: the route table, versions, and errors as answers
@@ -142,6 +144,8 @@ container/
   launcher_warmup   What the launcher does while it is idle for the first time, so that shims
                     share the pages
   lifecycle         `Containers`: everything the API does with containers, in one object
+  limit_support     Which limits the cgroups of this host can set, and what is said when one is
+                    dropped
   limits            Resource limits of a create or update request: minimums, conflicts, and what
                     the host lacks
   listing           ``GET /containers/json``: which containers, and one summary of each

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from runtime.container.exec import Execs
 from runtime.container.filesystem import Filesystem
 from runtime.container.health import HealthMonitor
 from runtime.container.lifecycle import Containers
+from runtime.container.limit_support import lacking_limits
 from runtime.container.networking import ContainerNetworks
 from runtime.container.overview import Overview
 from runtime.container.parts import Parts, no_fault
@@ -160,12 +160,9 @@ class Assembly:
 
 def _host_facts(config: EngineConfig) -> HostFacts:
     layout = host_layout()
-    weights = [
-        f"{layout.mounts.get('blkio', '')}/{name}" for name in ("blkio.weight", "blkio.bfq.weight")
-    ]
     return HostFacts(
         private_cgroups=layout.version == 2,
-        block_weight=layout.version == 2 or any(map(os.path.exists, weights)),
+        lacking=lacking_limits(layout),
         log_options=config.default_log_options,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from runtime.api.json_body import check_content_type, decode
 from runtime.config import API_VERSION, ENGINE_VERSION
 from runtime.errors import EngineError, InvalidArgument
 from runtime.filters import Filters
@@ -37,13 +38,6 @@ BODY_LIMIT = 16 << 20
 
 _FALSE = frozenset({"", "0", "no", "false", "none"})
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def encode(document: object) -> bytes:
@@ -130,58 +124,40 @@ class Call:
             raise InvalidArgument(f"bad parameter: {key} cannot be empty")
         return value
 
-    async def json(self) -> JsonObject:
+    async def json(self, kind: str = "") -> JsonObject:
         """Return the body, which must be one JSON object.
+
+        Args:
+            kind: The type that errors name.
 
         Raises:
             InvalidArgument: the content type or the body is something else.
         """
-        check_content_type(self.request.headers.get("content-type", ""))
-        return decode(await self._read())
-
-    async def optional_json(self) -> JsonObject:
-        """Return the body's JSON object, or nothing when there is no body."""
         data = await self._read()
-        return decode(data) if data.strip() else {}
+        self._check_content_type(data)
+        return decode(data, kind)
+
+    async def optional_json(self, kind: str = "") -> JsonObject:
+        """Return the body's JSON object, or nothing when there is no body.
+
+        Raises:
+            InvalidArgument: the content type or the body is something else.
+        """
+        data = await self._read()
+        self._check_content_type(data)
+        return decode(data, kind) if data else {}
+
+    def _check_content_type(self, data: bytes) -> None:
+        """Refuse a content type that is not JSON; it may be absent when there is no body."""
+        given = self.request.headers.get("content-type")
+        if given is not None or data:
+            check_content_type(given or "")
 
     async def _read(self) -> bytes:
         data = await self.request.body.read(BODY_LIMIT)
         if data is None:
             raise InvalidArgument(f"request body is larger than {BODY_LIMIT} bytes")
         return data
-
-
-def check_content_type(value: str) -> None:
-    """Refuse a content type that is not JSON, in Docker's words."""
-    media = value.partition(";")[0].strip().lower()
-    if not media:
-        raise InvalidArgument(f"malformed Content-Type header ({value}): mime: no media type")
-    if media != "application/json":
-        raise InvalidArgument(
-            f"unsupported Content-Type header ({value}): must be 'application/json'"
-        )
-
-
-def decode(data: bytes) -> JsonObject:
-    """Parse a body that must be one JSON object.
-
-    Raises:
-        InvalidArgument: it is something else, in the words of Docker where clients meet them.
-    """
-    text = data.decode("utf-8", "replace").strip()
-    if not text:
-        raise InvalidArgument("invalid JSON: got EOF while reading request body")
-    try:
-        document, end = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"invalid JSON: {error}") from error
-    if text[end:].strip():
-        raise InvalidArgument("unexpected content after JSON")
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise InvalidArgument("invalid JSON: json: cannot unmarshal into an object")
-    return document
 
 
 Handler = Callable[[Call], Response | Coroutine[object, object, Response | None]]

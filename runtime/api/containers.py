@@ -8,8 +8,9 @@ from runtime.api.call import JSON_HEADERS, Call, Route, answer, empty, encode
 from runtime.api.streams import ClientStream, documents, output, stream_type
 from runtime.api.times import unix_nanoseconds
 from runtime.api.websocket import WebSocketStream, is_websocket
+from runtime.container.create_request import read_create_request
 from runtime.container.listing import FILTERS as LIST_FILTERS
-from runtime.engine import AttachOptions, CommitOptions, ListOptions, LogOptions
+from runtime.engine import AttachOptions, CommitOptions, JsonObject, ListOptions, LogOptions
 from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
 from runtime.http_server.messages import Response
 from runtime.record import replace
@@ -35,7 +36,7 @@ async def list_containers(call: Call) -> Response:
 
 async def create_container(call: Call) -> Response:
     """``POST /containers/create``."""
-    body = await call.json()
+    body = await call.json("container.CreateRequest")
     identifier, warnings = await call.engine.containers.create(
         call.text("name") or None, body, call.text("platform") or None
     )
@@ -137,7 +138,9 @@ async def kill_container(call: Call) -> Response:
 
 async def update_container(call: Call) -> Response:
     """``POST /containers/{id}/update``."""
-    warnings = await call.engine.containers.update(call.name, await call.json())
+    warnings = await call.engine.containers.update(
+        call.name, await call.optional_json("container.UpdateConfig")
+    )
     return answer({"Warnings": list(warnings) or None})
 
 
@@ -222,6 +225,11 @@ async def prune_containers(call: Call) -> Response:
     return answer({"ContainersDeleted": list(removed) or None, "SpaceReclaimed": gained})
 
 
+async def _commit_config(call: Call) -> JsonObject:
+    """Return the body of a commit: a Config, all of whose fields may be absent."""
+    return read_create_request(await call.optional_json("container.CreateRequest"))[0]
+
+
 async def commit_container(call: Call) -> Response:
     """``POST /commit``."""
     options = CommitOptions(
@@ -231,7 +239,7 @@ async def commit_container(call: Call) -> Response:
         author=call.text("author"),
         pause=call.flag("pause", default=True),
         changes=call.texts("changes"),
-        config=await call.optional_json(),
+        config=await _commit_config(call),
     )
     identifier = await call.engine.containers.commit(call.text("container"), options)
     return answer({"Id": identifier}, 201)

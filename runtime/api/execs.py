@@ -7,34 +7,39 @@ from typing import TYPE_CHECKING, cast
 from runtime.api.call import VERSION_HEADERS, Call, Route, answer, empty
 from runtime.api.containers import size_of
 from runtime.api.streams import ClientStream
-from runtime.container.shapes import Member, Structure, flag_member, integer, list_of, nothing
+from runtime.container.shapes import Member, Structure, flag_member, integer_of, nothing, pair_of
 from runtime.engine import ExecStartOptions
-from runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from runtime.http_server.messages import Response
 
 _START = Structure(
-    "ContainerExecStart",
+    "container.ExecStartOptions",
     [
         flag_member("Detach"),
         flag_member("Tty"),
-        Member("ConsoleSize", list_of(integer, "[]uint"), nothing),
+        Member("ConsoleSize", pair_of(integer_of("uint"), "[2]uint"), nothing),
     ],
+    "ExecStartOptions",
 )
 
 
 async def create_exec(call: Call) -> Response:
     """``POST /containers/{id}/exec``."""
-    return answer({"Id": await call.engine.execs.create(call.name, await call.json())}, 201)
+    return answer(
+        {
+            "Id": await call.engine.execs.create(
+                call.name, await call.optional_json("container.ExecOptions")
+            )
+        },
+        201,
+    )
 
 
 async def start_exec(call: Call) -> Response | None:
     """``POST /exec/{id}/start``."""
-    body = _START(await call.json())
+    body = _START(await call.optional_json("container.ExecStartOptions"))
     size = cast("list[int] | None", body["ConsoleSize"])
-    if size and len(size) != 2:
-        raise InvalidArgument("invalid JSON: ConsoleSize must be [height, width]")
     options = ExecStartOptions(
         detach=bool(body["Detach"]),
         tty=bool(body["Tty"]),

@@ -29,24 +29,26 @@ FILTERS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 PRUNE_FILTERS = ("until", "label", "label!")
 
 _POOL = Structure(
-    "IPAMConfig",
+    "network.IPAMConfig",
     [
         text_member("Subnet", omit_empty=True),
         text_member("IPRange", omit_empty=True),
         text_member("Gateway", omit_empty=True),
-        Member("AuxiliaryAddresses", map_of(text, str), nothing, omit_empty=True),
+        Member(
+            "AuxiliaryAddresses", map_of(text, "map[string]string", str), nothing, omit_empty=True
+        ),
     ],
 )
 _IPAM = Structure(
-    "IPAM",
+    "network.IPAM",
     [
         text_member("Driver"),
         strings_member("Options"),
-        Member("Config", list_of(_POOL), nothing),
+        Member("Config", list_of(_POOL, "[]network.IPAMConfig", lambda: _POOL({})), nothing),
     ],
 )
 CREATE = Structure(
-    "NetworkCreateRequest",
+    "network.CreateRequest",
     [
         text_member("Name"),
         text_member("Driver"),
@@ -62,13 +64,17 @@ CREATE = Structure(
         strings_member("Options"),
         strings_member("Labels"),
     ],
+    "CreateRequest",
 )
 _CONNECT = Structure(
-    "NetworkConnectOptions",
+    "network.ConnectOptions",
     [text_member("Container"), Member("EndpointConfig", ENDPOINT, nothing)],
+    "ConnectOptions",
 )
 _DISCONNECT = Structure(
-    "NetworkDisconnectOptions", [text_member("Container"), flag_member("Force")]
+    "network.DisconnectOptions",
+    [text_member("Container"), flag_member("Force")],
+    "DisconnectOptions",
 )
 
 
@@ -84,13 +90,15 @@ async def inspect_network(call: Call) -> Response:
 
 async def create_network(call: Call) -> Response:
     """``POST /networks/create``."""
-    identifier, warning = await call.engine.networks.create(CREATE(await call.json()))
+    identifier, warning = await call.engine.networks.create(
+        CREATE(await call.optional_json("network.CreateRequest"))
+    )
     return answer({"Id": identifier, "Warning": warning}, 201)
 
 
 async def connect_network(call: Call) -> Response:
     """``POST /networks/{id}/connect``."""
-    body = _CONNECT(await call.json())
+    body = _CONNECT(await call.optional_json("network.ConnectOptions"))
     settings = cast("JsonObject | None", body["EndpointConfig"])
     await call.engine.networks.connect(call.name, _container(body), settings or {})
     return empty(200)
@@ -98,7 +106,7 @@ async def connect_network(call: Call) -> Response:
 
 async def disconnect_network(call: Call) -> Response:
     """``POST /networks/{id}/disconnect``."""
-    body = _DISCONNECT(await call.json())
+    body = _DISCONNECT(await call.optional_json("network.DisconnectOptions"))
     await call.engine.networks.disconnect(call.name, _container(body), force=bool(body["Force"]))
     return empty(200)
 

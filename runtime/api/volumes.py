@@ -15,13 +15,14 @@ FILTERS = ("dangling", "driver", "label", "name")
 PRUNE_FILTERS = ("label", "label!", "all")
 
 _CREATE = Structure(
-    "VolumeCreateRequest",
+    "volume.CreateOptions",
     [
         text_member("Name"),
         text_member("Driver"),
         strings_member("DriverOpts"),
         strings_member("Labels"),
     ],
+    "CreateOptions",
 )
 
 
@@ -33,7 +34,7 @@ async def list_volumes(call: Call) -> Response:
 
 async def create_volume(call: Call) -> Response:
     """``POST /volumes/create``."""
-    body = _CREATE(await call.json())
+    body = _CREATE(await call.optional_json("volume.CreateOptions"))
     volume = await call.engine.volumes.create(
         str(body["Name"]) or None,
         str(body["Driver"]) or "local",

@@ -73,7 +73,7 @@ class TaskStepRunner:
 
     async def _make(self, step: RunStep) -> Task:
         parts = self._parts
-        request = read_request(_body(step))
+        request = read_request(_body(step), parts.facts.lacking)
         facts = HostFacts(parts.facts.private_cgroups)
         complete(request, step.id, {}, facts)
         with parts.store.transaction() as transaction:

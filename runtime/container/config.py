@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
-from runtime.container.limits import check_limits, discard_unsupported
+from runtime.container.limits import check_devices, check_limits, complete_limits
 from runtime.container.log_options import check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.signals import parse_signal
@@ -81,16 +81,20 @@ class HostFacts:
     Attributes:
         private_cgroups: the cgroup namespace is private by default (cgroup v2).
         log_options: the engine's default options of the json-file driver.
-        block_weight: the host can weigh block I/O.
+        lacking: limits that the host cannot set (`runtime.container.limit_support`).
     """
 
     private_cgroups: bool
-    block_weight: bool = True
+    lacking: frozenset[str] = frozenset()
     log_options: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_request(body: JsonObject) -> Request:
-    """Read a request's body and check what needs neither image nor host.
+def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Request:
+    """Read a request's body and check what needs no image.
+
+    Args:
+        body: the request.
+        lacking: limits that the host cannot set; they are dropped with a warning.
 
     Raises:
         InvalidArgument: the request can never work.
@@ -103,7 +107,8 @@ def read_request(body: JsonObject) -> Request:
     _check_modes(host)
     check_restart_policy(host)
     request = Request(config, host, endpoints, read_mount_points(host))
-    request.warnings += check_limits(host)
+    check_devices(host)
+    request.warnings += check_limits(host, lacking)
     _check_network_mode(config, host)
     _check_ports(config, host)
     return request
@@ -281,14 +286,12 @@ def complete(request: Request, container_id: str, image: JsonObject, facts: Host
     if not text(config, "Hostname"):
         on_host = text(host, "NetworkMode") == "host"
         config["Hostname"] = os.uname().nodename if on_host else container_id[:12]
-    request.warnings += discard_unsupported(
-        host, unified=facts.private_cgroups, block_weight=facts.block_weight
-    )
     _complete_host(host, facts)
 
 
 def _complete_host(host: JsonObject, facts: HostFacts) -> None:
     privileged = flag(host, "Privileged")
+    complete_limits(host)
     if text(host, "NetworkMode") in {"", "default"}:
         host["NetworkMode"] = "bridge"
     defaults: dict[str, object] = {

@@ -50,7 +50,7 @@ class Creator:
             NotFound: image, network or a container it refers to is absent.
             Conflict: the name is taken.
         """
-        request = read_request(body)
+        request = read_request(body, self._parts.facts.lacking)
         image = self._image(request, platform)
         identifier = new_id()
         complete(request, identifier, image.config, self._parts.facts)

@@ -12,7 +12,6 @@ from runtime.container.shapes import (
     Member,
     Structure,
     flag_member,
-    list_of,
     text_member,
     texts_member,
 )
@@ -27,21 +26,22 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
-_BODY = Structure(
-    "ExecOptions",
+BODY = Structure(
+    "container.ExecOptions",
     [
         text_member("User"),
         flag_member("Privileged"),
         flag_member("Tty"),
-        Member("ConsoleSize", list_of(shapes.integer, "[2]uint"), shapes.nothing),
+        Member("ConsoleSize", shapes.pair_of(shapes.integer_of("uint"), "[2]uint"), shapes.nothing),
         flag_member("AttachStdin"),
         flag_member("AttachStderr"),
         flag_member("AttachStdout"),
         text_member("DetachKeys"),
         texts_member("Env"),
         text_member("WorkingDir"),
-        Member("Cmd", shapes.words, shapes.nothing),
+        texts_member("Cmd"),
     ],
+    "ExecOptions",
 )
 
 
@@ -116,7 +116,7 @@ def read_exec_request(body: Mapping[str, object]) -> tuple[JsonObject, bytes]:
     Raises:
         InvalidArgument: there is no command, or a field has the wrong type.
     """
-    complete = _BODY(dict(body))
+    complete = BODY(dict(body))
     if not texts(complete, "Cmd"):
         raise InvalidArgument("No exec command specified")
     for entry in texts(complete, "Env"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 from typing import TYPE_CHECKING
 
+from runtime.container.document import text
 from runtime.record import field, record
 
 if TYPE_CHECKING:
@@ -68,5 +70,11 @@ class Parts:
         return os.path.join(self.config.data_root, "containers", container.id)
 
     def cgroup_path(self, container: Container) -> str:
-        """Return the container's cgroup as a path below each hierarchy's root."""
-        return f"{self.config.cgroup_root}/{container.id}"
+        """Return the container's cgroup as a path below each hierarchy's root.
+
+        A ``CgroupParent`` is a path from there too, absolute or not; nothing leads above the root.
+        """
+        parent = text(container.host_config, "CgroupParent")
+        if not parent:
+            return f"{self.config.cgroup_root}/{container.id}"
+        return posixpath.normpath(f"/{parent.lstrip('/')}/{container.id}")

@@ -60,6 +60,9 @@ def update_resources(host: Mapping[str, object]) -> Resources:
     """Return the section for a live update (``POST /containers/{id}/update``): no devices."""
     resources = build_resources(host, [])
     del resources["devices"]
+    pids = host.get("PidsLimit")
+    if isinstance(pids, int):
+        resources["pids"] = {"limit": pids if pids > 0 else -1}
     return resources
 
 
@@ -82,7 +85,7 @@ def _memory(host: Mapping[str, object]) -> MemoryLimits:
 def _cpu(host: Mapping[str, object]) -> CpuLimits:
     cpu: CpuLimits = {}
     shares = number(host, "CpuShares")
-    if shares < 0:
+    if shares < 0:  # Docker finds it at the start, not before
         raise InvalidArgument(f"invalid CPU shares ({shares}): value must be a positive integer")
     if shares:
         cpu["shares"] = shares

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runtime.container.config import check_restart_policy
-from runtime.container.create_request import RESOURCE_MEMBERS, UPDATE
-from runtime.container.document import number, section, text
+from runtime.container.create_request import UPDATE
+from runtime.container.document import flag, number, section, text
 from runtime.container.limits import check_limits
 from runtime.container.resource_section import update_resources
 from runtime.errors import Conflict, EngineError
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
+_CHANGEABLE = (
+    *("BlkioWeight", "CpuShares", "NanoCpus", "CpuPeriod", "CpuQuota", "CpusetCpus", "CpusetMems"),
+    *("CpuRealtimePeriod", "CpuRealtimeRuntime", "Memory", "MemorySwap", "MemoryReservation"),
+)
 _SWAP_TEXT = (
     "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at "
     "the same time"
 )
-_NAMES = tuple(member.name for member in RESOURCE_MEMBERS)
+_CPU_TEXT = "Conflicting options: {} cannot be updated as {} has already been set"
+_CPU_CONFLICTS = (
+    ("NanoCpus", "CpuPeriod", "Nano CPUs", "CPU Period"),
+    ("NanoCpus", "CpuQuota", "Nano CPUs", "CPU Quota"),
+    ("CpuPeriod", "NanoCpus", "CPU Period", "NanoCPUs"),
+    ("CpuQuota", "NanoCpus", "CPU Quota", "NanoCPUs"),
+)
 
 
 async def update(parts: Parts, container: Container, body: JsonObject) -> list[str]:
@@ -34,25 +44,21 @@ async def update(parts: Parts, container: Container, body: JsonObject) -> list[s
         Conflict: it cannot go with what the container has.
     """
     changes = UPDATE(body)
+    warnings = check_limits(changes, parts.facts.lacking, update=True)
+    policy = section(changes, "RestartPolicy")
+    if text(policy, "Name"):
+        check_restart_policy(changes)
     async with container.live.lock:
         if container.state.removing or container.state.dead:
             raise Conflict(
                 f"Cannot update container {container.id}: Container is marked for removal and "
                 'cannot be "update".'
             )
-        host = dict(container.host_config)
-        _check_swap(container, changes)
-        host.update({name: changes[name] for name in _NAMES if changes.get(name)})
-        policy = section(changes, "RestartPolicy")
-        if text(policy, "Name"):
-            if container.auto_remove:
-                raise Conflict(
-                    "Restart policy cannot be updated because AutoRemove is enabled for the "
-                    "container"
-                )
-            host["RestartPolicy"] = policy
-            check_restart_policy(host)
-        warnings = check_limits(host, update=True)
+        try:
+            host = changed(container.host_config, changes)
+        except Conflict as error:
+            message = f"Cannot update container {container.id}: {error.message}"
+            raise Conflict(message) from error
         if container.state.active:
             await _apply(parts, container, host)
         container.host_config = host
@@ -60,11 +66,31 @@ async def update(parts: Parts, container: Container, body: JsonObject) -> list[s
     return warnings
 
 
-def _check_swap(container: Container, changes: JsonObject) -> None:
-    memory, swap = number(changes, "Memory"), number(changes, "MemorySwap")
-    old = number(container.host_config, "MemorySwap")
-    if memory and not swap and 0 < old < memory:
-        raise Conflict(f"Cannot update container {container.id}: {_SWAP_TEXT}")
+def changed(old: JsonObject, changes: JsonObject) -> JsonObject:
+    """Return a HostConfig with changes laid over it; other fields of an update have no effect.
+
+    Raises:
+        Conflict: a change cannot go with what there is.
+    """
+    policy = section(changes, "RestartPolicy")
+    if text(policy, "Name") and flag(old, "AutoRemove"):
+        raise Conflict(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container"
+        )
+    for new, existing, name, other in _CPU_CONFLICTS:
+        if number(changes, new) > 0 and number(old, existing) > 0:
+            raise Conflict(_CPU_TEXT.format(name, other))
+    memory = number(changes, "Memory")
+    if memory and not number(changes, "MemorySwap") and memory > number(old, "MemorySwap"):
+        raise Conflict(_SWAP_TEXT)
+    host = dict(old)
+    host.update({name: changes[name] for name in _CHANGEABLE if changes.get(name)})
+    pids = changes.get("PidsLimit")
+    if isinstance(pids, int):
+        host["PidsLimit"] = max(pids, 0)
+    if text(policy, "Name"):
+        host["RestartPolicy"] = policy
+    return host
 
 
 async def _apply(parts: Parts, container: Container, host: JsonObject) -> None:

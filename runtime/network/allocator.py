@@ -28,6 +28,7 @@ from runtime.network.endpoint_settings import (
     endpoint_problems,
     interface_name,
     ipam_config,
+    link_local_addresses,
     random_mac,
 )
 from runtime.network.port_bindings import PortWish, exposed_keys, ipv6_available, wishes
@@ -176,7 +177,9 @@ class Allocator:
 
         Raises:
             Forbidden: one is taken, or there is none left.
+            InvalidArgument: a link-local one is none.
         """
+        link_local_addresses(endpoint.settings)
         for subnet in network.subnets:
             key = "IPv4Address" if subnet.version == 4 else "IPv6Address"
             wanted = str(ipam_config(endpoint.settings).get(key) or "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.network import fast_netlink as netlink
 from runtime.network.bridge import write_sysctl
+from runtime.network.endpoint_settings import link_local_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +61,7 @@ def attach(
         for address, prefix in (
             (endpoint.address4, endpoint.prefix4),
             (endpoint.address6, endpoint.prefix6),
+            *link_local_addresses(endpoint.settings),
         )
         if address
     ]

@@ -9,6 +9,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, cast
 
+from runtime.errors import InvalidArgument
 from runtime.names import short_id
 from runtime.network import ipam
 from runtime.network.record import OPTION_IFNAME
@@ -68,12 +69,28 @@ def ipam_config(settings: Settings) -> Mapping[str, object]:
     return cast("Mapping[str, object]", settings.get("IPAMConfig") or {})
 
 
+def link_local_addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Return the further addresses that were asked for, with their prefixes.
+
+    Raises:
+        InvalidArgument: one is not a link-local address.
+    """
+    found = []
+    for text in cast("Sequence[str]", ipam_config(settings).get("LinkLocalIPs") or ()):
+        version = 6 if ":" in text else 4
+        if not ipam.contains("fe80::/10" if version == 6 else "169.254.0.0/16", text):
+            raise InvalidArgument(f"invalid link local IP address: {text}")
+        found.append((text, 64 if version == 6 else 16))
+    return found
+
+
 def endpoint_problems(network: Network, settings: Settings) -> str:
     """Return what is wrong with an endpoint's addresses, in Docker's words; empty if nothing."""
     problems = []
     mac = str(settings.get("MacAddress") or "")
     if mac and not _MAC.fullmatch(mac):
         problems.append(f"invalid MAC address: {mac}")
+    problems += _link_local_problems(settings)
     for version, key in ((4, "IPv4Address"), (6, "IPv6Address")):
         wanted = str(ipam_config(settings).get(key) or "")
         if not wanted:
@@ -94,6 +111,14 @@ def endpoint_problems(network: Network, settings: Settings) -> str:
     if len(problems) > 1:
         return "\n".join(f"* {problem}" for problem in problems)
     return "".join(problems)
+
+
+def _link_local_problems(settings: Settings) -> list[str]:
+    return [
+        f"invalid link-local IP address: {text}"
+        for text in cast("Sequence[str]", ipam_config(settings).get("LinkLocalIPs") or ())
+        if not (_is_address(text, 4) or _is_address(text, 6))
+    ]
 
 
 def _is_address(text: str, version: int) -> bool:

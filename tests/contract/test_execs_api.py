@@ -64,7 +64,7 @@ async def test_inspect_and_resize(api: Api, engine: FakeEngine) -> None:
     assert engine.execs.sizes[identifier] == (1, 2)
 
 
-@pytest.mark.parametrize("body", [{"ConsoleSize": [1]}, {"Tty": "yes"}, {"ConsoleSize": "big"}])
+@pytest.mark.parametrize("body", [{"ConsoleSize": [-1]}, {"Tty": "yes"}, {"ConsoleSize": "big"}])
 async def test_wrong_start_is_refused(api: Api, body: object) -> None:
     identifier = await make(api)
     assert (await api.call("POST", f"/exec/{identifier}/start", body)).status == 400

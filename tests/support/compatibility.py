@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from compose.commands.registry import VERBS
+from runtime.api import field_table
 from runtime.api.router import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +81,34 @@ def verdict(results: list[str]) -> str:
     return "works" if passed == 1 else f"works ({passed} cases)"
 
 
+def fate(entry: field_table.Entry) -> str:
+    """Say what becomes of a field."""
+    if entry.refusal:
+        return f"refused: `{entry.refusal}`"
+    if entry.reason:
+        return f"without effect: {entry.reason}"
+    return f"done: `{entry.handler.removeprefix('runtime.')}`"
+
+
+def field_rows() -> list[str]:
+    """Return the table of fields and of query parameters."""
+    tables = (*field_table.BODIES.items(), *field_table.PARAMETERS.items())
+    return [
+        "## Fields and parameters of containers",
+        "",
+        "From `runtime/api/field_table.py`; a test proves that the API has no other ones.",
+        "",
+        "| of | field | what becomes of it |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | `{entry.name}` | {fate(entry)} |"
+            for name, entries in tables
+            for entry in entries
+        ),
+        "",
+    ]
+
+
 def page(results: dict[str, dict[str, list[str]]]) -> str:
     """Return the page."""
     lines = [
@@ -107,6 +136,7 @@ def page(results: dict[str, dict[str, list[str]]]) -> str:
         "",
         " · ".join(f"`{route.method} {route.path}`" for route in ROUTES),
         "",
+        *field_rows(),
     ]
     for file, title in AREAS.items():
         rows = results.get(file, {})

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.api.call import Call, check_content_type, decode, encode, header
-from runtime.errors import EngineError, InvalidArgument
+from runtime.api.call import Call, encode, header
+from runtime.errors import EngineError
 from runtime.http_server.messages import Request
 from tests.support.fake_engine import make_fake_engine
 from tests.support.idle_carrier import IdleCarrier
@@ -41,35 +41,6 @@ def test_query_is_decoded() -> None:
     assert given.texts("a") == ("x/y z", "2")
     assert given.has("b")
     assert given.text("c", "d") == "d"
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "invalid JSON: got EOF while reading request body"),
-        (b"  \n", "invalid JSON: got EOF while reading request body"),
-        (b"{} x", "unexpected content after JSON"),
-        (b"[1]", "invalid JSON: json: cannot unmarshal into an object"),
-        (b'{"a": NaN}', "invalid JSON: invalid character 'N' looking for beginning of value"),
-        (b'{"a"', "invalid JSON: "),
-        (b'{"a":' + b"[" * 100_000, "invalid JSON: "),
-        (b'{"a": ' + b"9" * 5000 + b"}", "invalid JSON: "),
-    ],
-)
-def test_body_that_is_no_object_is_refused(data: bytes, message: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        decode(data)
-    assert caught.value.message.startswith(message)
-
-
-@pytest.mark.parametrize(("data", "value"), [(b' {"a": 1} ', {"a": 1}), (b"null", {})])
-def test_body_is_decoded(data: bytes, value: object) -> None:
-    assert decode(data) == value
-
-
-@pytest.mark.parametrize("text", ["application/json", "Application/JSON; charset=utf-8"])
-def test_json_content_type_is_accepted(text: str) -> None:
-    check_content_type(text)
 
 
 def test_answer_keeps_letters_and_survives_broken_ones() -> None:
