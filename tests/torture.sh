@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Random operations by several clients while engine, launcher, shims and programs are killed.
-#   tests/torture.sh [--rounds N] [--seed N] [--clients N] [--work DIR]
+#   tests/torture.sh [--minutes N | --rounds N] [--seed N] [--clients N] [--work DIR]
 #   tests/torture.sh sweep [--stride N] [--only OPERATION]    kill at every N-th system call
 #   tests/torture.sh endurance [--cycles N]                   what must not grow or wake up
-# Minutes to hours; not part of tests/run.sh. Each round ends in the invariants of
+# Minutes to hours; tests/run.sh plays SHOAL_TORTURE_MINUTES (3) of it. Each round ends in the invariants of
 # tests/support/invariants.py. The last line is `N passed, N failed`, with the seed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

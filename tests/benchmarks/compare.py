@@ -12,71 +12,27 @@ import argparse
 import os
 import platform
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.benchmarks.containers import (  # noqa: E402
+    measure_commands,
+    measure_growth,
+    measure_idle,
+    measure_logs,
+    measure_sequence,
+)
 from tests.benchmarks.memory import engine_memory  # noqa: E402
+from tests.benchmarks.side import IMAGE, SHOAL, Row, Side, empty, row  # noqa: E402
 from tests.support.rootfs import busybox_archive  # noqa: E402
 
-IMAGE = "shoal-bench:latest"
 RUNS = 5
-SHOAL = [sys.executable, "-m", "compose"]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two: how its engine and its Compose are called."""
-
-    name: str
-    host: str
-    compose: list[str]
-
-    def run(self, *command: str, directory: Path | None = None) -> str:
-        done = subprocess.run(
-            command,
-            cwd=directory or ROOT,
-            env={**os.environ, "DOCKER_HOST": self.host, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"{self.name}: {' '.join(command)}: {done.stderr[-2000:]}")
-        return done.stdout
-
-    def timed(self, *command: str, directory: Path | None = None) -> float:
-        begin = time.perf_counter()
-        self.run(*command, directory=directory)
-        return time.perf_counter() - begin
-
-
-@dataclass
-class Row:
-    """One line of the table: seconds (or bytes) of both, and the wished ratio."""
-
-    work: str
-    target: str
-    shoal: list[float]
-    docker: list[float]
-    unit: str = "s"
-
-    def text(self) -> str:
-        ours, theirs = statistics.median(self.shoal), statistics.median(self.docker)
-        ratio = ours / theirs
-        cells = (self.work, self._show(theirs), self._show(ours), f"{ratio:.2f}", self.target)
-        return "| " + " | ".join(cells) + " |"
-
-    def _show(self, value: float) -> str:
-        return f"{value / 1e6:.1f} MB" if self.unit == "B" else f"{value:.3f} s"
+QUICK_RUNS = 21
+PARTS = ["containers", "idle", "logs", "growth", "stacks"]
 
 
 def stack(directory: Path, services: int) -> Path:
@@ -96,7 +52,7 @@ def stack(directory: Path, services: int) -> Path:
 
 def measure_stack(sides: list[Side], directory: Path, services: int) -> list[Row]:
     """Time up, up with nothing to do, ps and down, in turn; memory while the services idle."""
-    up, again, listed, down, memory = (_empty(sides) for _ in range(5))
+    up, again, listed, down, memory = (empty(sides) for _ in range(5))
     for _ in range(RUNS):
         for side in sides:
             up[side.name].append(side.timed(*side.compose, "up", "-d", directory=directory))
@@ -106,39 +62,12 @@ def measure_stack(sides: list[Side], directory: Path, services: int) -> list[Row
             down[side.name].append(side.timed(*side.compose, "down", directory=directory))
     what = f"{services} services"
     return [
-        _row(f"`up -d`, {what}", "≤ 0.5", up),
-        _row(f"`up -d` with nothing to do, {what}", "≤ 1.5", again),
-        _row(f"`ps`, {what}", "≤ 1.5", listed),
-        _row(f"`down`, {what}", "≤ 0.5", down),
-        _row(f"memory (PSS) of engine and shims, {what} idle", "≤ 0.25", memory, "B"),
+        row(f"`up -d`, {what}", "≤ 0.5", up),
+        row(f"`up -d` with nothing to do, {what}", "≤ 1.5", again),
+        row(f"`ps`, {what}", "≤ 1.5", listed),
+        row(f"`down`, {what}", "≤ 0.5", down),
+        row(f"memory (PSS) of engine and shims, {what} idle", "≤ 0.25", memory, "B"),
     ]
-
-
-def measure_commands(sides: list[Side]) -> list[Row]:
-    """Time `docker run --rm` and `docker exec` by the same client on both engines."""
-    run, execute = (_empty(sides) for _ in range(2))
-    for side in sides:
-        side.run("docker", "run", "-d", "--name", "shoal-bench-exec", IMAGE, "sleep", "100000")
-    try:
-        for _ in range(RUNS):
-            for side in sides:
-                run[side.name].append(side.timed("docker", "run", "--rm", IMAGE, "true"))
-                execute[side.name].append(side.timed("docker", "exec", "shoal-bench-exec", "true"))
-    finally:
-        for side in sides:
-            side.run("docker", "rm", "-f", "shoal-bench-exec")
-    return [
-        _row("`docker run --rm busybox true`", "≤ 0.5", run),
-        _row("`docker exec`", "≤ 1.0", execute),
-    ]
-
-
-def _empty(sides: list[Side]) -> dict[str, list[float]]:
-    return {side.name: [] for side in sides}
-
-
-def _row(work: str, target: str, values: dict[str, list[float]], unit: str = "s") -> Row:
-    return Row(work, target, values["shoal"], values["docker"], unit)
 
 
 def machine() -> str:
@@ -156,7 +85,8 @@ def report(rows: list[Row], docker: str) -> str:
         [
             "# Benchmarks",
             "",
-            f"Shoal beside Docker on one machine, in one run, in turn; medians of {RUNS} runs.",
+            f"Shoal beside Docker on one machine, in one run, in turn; medians of {RUNS} runs,",
+            f"of {QUICK_RUNS} for single commands.",
             "A ratio below 1 means that Shoal needs less.",
             "",
             "Made by `.venv/bin/python -m tests.benchmarks.compare --peer HOST --write`,",
@@ -172,11 +102,30 @@ def report(rows: list[Row], docker: str) -> str:
     )
 
 
+def measure(sides: list[Side], work: Path, options: argparse.Namespace) -> list[Row]:
+    """Measure what was asked for."""
+    rows: list[Row] = []
+    if "containers" in options.only:
+        rows += measure_commands(sides, QUICK_RUNS)
+        rows.append(measure_sequence(sides, 100))
+    if "idle" in options.only:
+        rows += measure_idle(sides, 50)
+    if "logs" in options.only:
+        rows += measure_logs(sides, 3)
+    if "growth" in options.only:
+        rows += measure_growth(sides[-1], 200)
+    if "stacks" in options.only:
+        for services in options.services:
+            rows += measure_stack(sides, stack(work / f"stack{services}", services), services)
+    return rows
+
+
 def main() -> int:
     """Measure and print, or write, the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", default=os.environ.get("DOCKER_HOST", ""))
-    parser.add_argument("--services", type=int, nargs="*", default=[10])
+    parser.add_argument("--services", type=int, nargs="*", default=[10, 50])
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     if not options.peer or not shutil.which("docker"):
@@ -197,9 +146,7 @@ def main() -> int:
         for side in (peer, shoal):
             side.run("docker", "load", "-q", "-i", str(work / "image.tar"))
         sides = [peer, shoal]
-        rows = measure_commands(sides)
-        for services in options.services:
-            rows += measure_stack(sides, stack(work / f"stack{services}", services), services)
+        rows = measure(sides, work, options)
     finally:
         peer.run("docker", "rmi", "-f", IMAGE)
         local.run(*SHOAL, "engine", "stop")

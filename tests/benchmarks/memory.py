@@ -1,4 +1,4 @@
-"""Resident memory of an engine: the sum of the proportional set sizes (PSS) of its processes."""
+"""Memory and processor time of an engine: sums over its processes, PSS counted for memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,25 @@ def engine_memory(side: str) -> float:
     Args:
         side: ``docker`` or ``shoal``; Shoal's engine is that of SHOAL_DATA_ROOT.
     """
+    return float(sum(_pss(process) for process in _processes(side)))
+
+
+def engine_seconds(side: str) -> float:
+    """Return the seconds of processor time that the engine's processes have used."""
+    return sum(_seconds(process) for process in _processes(side))
+
+
+def _processes(side: str) -> list[Path]:
     belongs = _is_docker if side == "docker" else _is_shoal
-    return float(sum(_pss(process) for process in _processes() if belongs(process)))
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit() and belongs(path)]
 
 
-def _processes() -> list[Path]:
-    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+def _seconds(process: Path) -> float:
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_docker(process: Path) -> bool:

@@ -1,6 +1,6 @@
 """The torture test: random operations by several clients while everything is being killed.
 
-    python -m tests.torture.run [--rounds N] [--seed N] [--clients N] [--work DIR]
+    python -m tests.torture.run [--minutes N | --rounds N] [--seed N] [--clients N] [--work DIR]
 
 After each round the engine is given time to come to rest, and each invariant is checked. The seed
 is printed; it decides what is done, not when the kernel does it. Exit code 1 when a round failed.
@@ -9,6 +9,7 @@ is printed; it decides what is done, not when the kernel does it. Exit code 1 wh
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import shutil
 import sys
@@ -16,12 +17,16 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.engine_process import EngineProcess
 from tests.support.engine_view import look, mapping
 from tests.support.invariants import assert_invariants
 from tests.torture.killer import Killer
 from tests.torture.operations import NETWORKS, VOLUMES, Shared, TortureClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPERATIONS = 8
 MAIN_POOL, OTHER_POOL = "base=10.205.0.0/17,size=24", "base=10.205.128.0/17,size=24"
@@ -150,10 +155,23 @@ class Torture:
         self.engine = self._new_engine()
 
 
+def numbers(first: int, rounds: int, minutes: float | None) -> Iterator[int]:
+    """Yield the numbers of the rounds: so many, or one after the other for so many minutes."""
+    end = None if minutes is None else time.monotonic() + minutes * 60
+    for number in itertools.count(first):
+        if number - first == rounds if end is None else time.monotonic() >= end:
+            return
+        yield number
+
+
 def main() -> int:
     """Run the rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200)
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--rounds", type=int, default=200)
+    limit.add_argument(
+        "--minutes", type=float, help="begin rounds for so long, instead of --rounds"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="number of the first round")
@@ -161,11 +179,13 @@ def main() -> int:
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="shoal-torture-"))
     work.mkdir(exist_ok=True)
-    sys.stdout.write(f"seed {options.seed}, {options.rounds} rounds, in {work}\n")
+    how_long = f"{options.minutes} minutes" if options.minutes else f"{options.rounds} rounds"
+    sys.stdout.write(f"seed {options.seed}, {how_long}, in {work}\n")
     other = Bystander(work / "bystander")
     torture = Torture(work, options.seed, options.clients)
-    failed = 0
-    for number in range(options.first, options.first + options.rounds):
+    played = failed = 0
+    for number in numbers(options.first, options.rounds, options.minutes):
+        played += 1
         killed, found = torture.round(number)
         found += other.findings()
         failed += bool(found)
@@ -177,7 +197,7 @@ def main() -> int:
             torture.begin_anew()
     torture.engine.close()
     other.engine.close()
-    sys.stdout.write(f"{options.rounds - failed} passed, {failed} failed (seed {options.seed})\n")
+    sys.stdout.write(f"{played - failed} passed, {failed} failed (seed {options.seed})\n")
     if not failed and options.work is None:
         shutil.rmtree(work)
     return 1 if failed else 0
