@@ -127,6 +127,10 @@ container/
   exec_session      `ExecSession`: the record of one exec, and what ``GET /exec/{id}/json`` shows
                     of it
   exit_record       How a task ended, as the shim writes it down for whichever engine comes later
+  external_plan     The plan of a task that an external OCI runtime makes: its bundle in the
+                    standard's own words
+  external_runtime  A task made by an external OCI runtime (runc, crun ...): what the shim's helper
+                    does for it
   failure           A step on the way to the program that failed, as init tells it to the shim
   filesystem        Files of a container for ``docker cp``, ``diff`` and ``export``
   health            Health: probes of a container and what follows from their results
@@ -187,6 +191,8 @@ container/
   root_view         The file system of a container as seen from outside, whether it runs or not
   rootfs            The container's file system: mounts, devices, pivot, what is hidden and what
                     is read-only
+  runtimes          Which OCI runtimes there are: the engine's own, configured ones, and well-known
+                    ones on PATH
   seccomp_calls     The calls of the default seccomp policy: Docker Engine's default profile, as
                     data
   seccomp_profile   The default seccomp policy as data, and profiles given as text, made ready for
@@ -216,6 +222,8 @@ container/
   shim_verbs        What an engine may ask of a shim: the verbs of the control socket
   signals           Signals by the names that clients use (``signal`` of stop and kill,
                     ``StopSignal``)
+  spawners          Who makes the first process of a task: this engine's own runtime, or an
+                    external one
   spec              What a create request means, as a runtime specification of the Open Container
                     Initiative
   start             Start: a created or ended container gets a process

@@ -22,6 +22,7 @@ from runtime.container.networking import ContainerNetworks
 from runtime.container.overview import Overview
 from runtime.container.parts import Parts, no_fault
 from runtime.container.recovery import Recovery
+from runtime.container.runtimes import Runtimes
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
 from runtime.engine import Engine
@@ -73,6 +74,7 @@ class Assembly:
         self._launcher = Launcher(f"{config.cgroup_root}/shims")
         self._snapshotter = Snapshotter(config.data_root, self._disk)
         content = ContentStore(config.data_root)
+        runtimes = Runtimes(config.runtimes, config.default_runtime)
         images = ImageStore(store, events, content, self._snapshotter, self._disk)
         self._volumes = VolumeStore(store, events, config.data_root, self._disk)
         self.parts = Parts(
@@ -89,7 +91,8 @@ class Assembly:
             trash=Trash(config.data_root),
             fault=fault,
             apply_changes=apply_changes,
-            facts=_host_facts(config),
+            facts=_host_facts(config, runtimes),
+            runtimes=runtimes,
         )
         self._removal = removal = ImageRemoval(images, self.parts.trash.discard)
         runner = TaskStepRunner(self.parts)
@@ -158,12 +161,13 @@ class Assembly:
         self._checkpoints.plan()
 
 
-def _host_facts(config: EngineConfig) -> HostFacts:
+def _host_facts(config: EngineConfig, runtimes: Runtimes) -> HostFacts:
     layout = host_layout()
     return HostFacts(
         private_cgroups=layout.version == 2,
         lacking=lacking_limits(layout),
         log_options=config.default_log_options,
+        runtime=runtimes.default,
     )
 
 

@@ -38,6 +38,14 @@ class AddressPool:
     size: int
 
 
+@record
+class RuntimeProgram:
+    """An OCI runtime: its program, and what always comes first on its command line."""
+
+    path: str
+    arguments: tuple[str, ...] = ()
+
+
 DEFAULT_POOLS = (
     *(AddressPool(f"172.{second}.0.0/16", 16) for second in range(17, 32)),
     AddressPool("192.168.0.0/16", 20),
@@ -59,6 +67,8 @@ class EngineConfig:
     host_gateway: str | None = None
     labels: tuple[str, ...] = ()
     default_log_options: Mapping[str, str] = field(default_factory=dict)
+    runtimes: Mapping[str, RuntimeProgram] = field(default_factory=dict)
+    default_runtime: str = ""
 
     @property
     def tag(self) -> str:
@@ -125,7 +135,10 @@ def load_config(
     for name, variable in (("data_root", "SHOAL_DATA_ROOT"), ("run_root", "SHOAL_RUN_ROOT")):
         if environ.get(variable):
             values[name] = environ[variable]
+    in_file = values.get("runtimes")
     values.update({name: value for name, value in arguments.items() if value is not None})
+    if isinstance(in_file, dict) and isinstance(added := values["runtimes"], dict):
+        values["runtimes"] = {**in_file, **added}
     for name in ("data_root", "run_root"):
         if name in values:
             values[name] = os.path.realpath(str(values[name]))
@@ -144,6 +157,8 @@ _FILE_KEYS = {
     "host-gateway-ip": "host_gateway",
     "log-opts": "default_log_options",
     "default-address-pools": "address_pools",
+    "runtimes": "runtimes",
+    "default-runtime": "default_runtime",
 }
 
 
@@ -169,6 +184,8 @@ def _from_file(path: str) -> dict[str, object]:
 def _file_value(path: str, key: str, value: object) -> object:
     if key == "default-address-pools":
         return parse_pools(path, value)
+    if key == "runtimes":
+        return parse_runtimes(path, value)
     if isinstance(value, list):
         return tuple(str(entry) for entry in value)
     if isinstance(value, (str, dict)):
@@ -190,3 +207,59 @@ def parse_pools(where: str, value: object) -> tuple[AddressPool, ...]:
             raise InvalidArgument(f"{where}: an address pool needs base and size: {entry!r}")
         pools.append(AddressPool(str(entry["base"]), int(entry["size"])))
     return tuple(pools)
+
+
+RESERVED_RUNTIME = "shoal"
+"""The name of the engine's own runtime."""
+_SHIM_TYPE = "io.containerd.runc.v2"
+_RUNTIME_KEYS = frozenset({"path", "runtimeArgs", "runtimeType", "options", "args"})
+
+
+def parse_runtimes(where: str, value: object) -> dict[str, RuntimeProgram]:
+    """Parse runtimes in the form of daemon.json.
+
+    A runtime is ``{"path", "runtimeArgs"}``, or of type ``io.containerd.runc.v2`` with its program
+    in ``{"options": {"BinaryName"}}``.
+
+    Raises:
+        InvalidArgument: the value has another form.
+    """
+    if not isinstance(value, dict):
+        raise InvalidArgument(f"{where}: runtimes must be an object")
+    return {
+        name: _runtime(f"{where}: runtimes: {name}", name, entry) for name, entry in value.items()
+    }
+
+
+def _runtime(where: str, name: str, entry: object) -> RuntimeProgram:
+    if name == RESERVED_RUNTIME:
+        raise InvalidArgument(f"runtime name '{name}' is reserved")
+    if not isinstance(entry, dict):
+        raise InvalidArgument(f"{where}: must be an object")
+    unknown = sorted(entry.keys() - _RUNTIME_KEYS)
+    if unknown or entry.get("args"):
+        raise InvalidArgument(f"{where}: unknown key {(unknown or ['args'])[0]!r}")
+    path, kind = str(entry.get("path") or ""), str(entry.get("runtimeType") or "")
+    if bool(path) == bool(kind):
+        raise InvalidArgument(f"{where}: either a path or a runtimeType must be given")
+    options = entry.get("options") or {}
+    if kind:
+        path = _program_of_type(where, kind, options)
+    elif options:
+        raise InvalidArgument(f"{where}: options can only be used with a runtimeType")
+    arguments = entry.get("runtimeArgs") or []
+    if not isinstance(arguments, list) or (arguments and kind):
+        raise InvalidArgument(f"{where}: runtimeArgs must be a list, and can only go with a path")
+    return RuntimeProgram(path, tuple(str(word) for word in arguments))
+
+
+def _program_of_type(where: str, kind: str, options: object) -> str:
+    if kind != _SHIM_TYPE:
+        raise InvalidArgument(
+            f"{where}: runtimeType {kind!r} needs containerd; give a path instead"
+        )
+    known = options if isinstance(options, dict) else {}
+    refused = sorted(key for key, value in known.items() if key != "BinaryName" and value)
+    if refused:
+        raise InvalidArgument(f"{where}: options: {refused[0]} is not supported")
+    return str(known.get("BinaryName") or "runc")

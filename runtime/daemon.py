@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 from runtime import systemd
 from runtime.api.router import Router
 from runtime.assembly import Assembly
-from runtime.config import VERSION, AddressPool, EngineConfig, load_config
+from runtime.config import (
+    RESERVED_RUNTIME,
+    VERSION,
+    AddressPool,
+    EngineConfig,
+    RuntimeProgram,
+    load_config,
+)
 from runtime.errors import EngineError, InvalidArgument
 from runtime.host_checks import allow_many_files, check_host
 from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
@@ -76,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         dest="address_pools",
         type=_pool,
     )
+    parser.add_argument(
+        "--add-runtime", action="append", metavar="NAME=PATH", dest="runtimes", type=_runtime
+    )
+    parser.add_argument("--default-runtime", metavar="NAME", dest="default_runtime")
     parser.add_argument("--tlsverify", action="store_true")
     parser.add_argument("--tlscacert", metavar="FILE", default="")
     parser.add_argument("--tlscert", metavar="FILE", default="")
@@ -91,7 +102,19 @@ def _pool(value: str) -> AddressPool:
     return AddressPool(parts["base"], int(parts["size"]))
 
 
-_FIELDS = ("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway")
+def _runtime(value: str) -> tuple[str, RuntimeProgram]:
+    name, equals, path = value.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"invalid argument {value!r}: must be name=path")
+    if name == RESERVED_RUNTIME:
+        raise argparse.ArgumentTypeError(f"runtime name {name!r} is reserved")
+    return name, RuntimeProgram(path)
+
+
+_FIELDS = (
+    *("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway"),
+    "default_runtime",
+)
 _LISTS = ("hosts", "dns", "labels", "address_pools")
 
 
@@ -100,6 +123,7 @@ def _config(options: argparse.Namespace) -> EngineConfig:
     for name in _LISTS:
         given = getattr(options, name)
         values[name] = tuple(given) if given else None
+    values["runtimes"] = dict(options.runtimes) if options.runtimes else None
     return load_config(values, os.environ, options.config_file)
 
 

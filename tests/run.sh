@@ -14,10 +14,11 @@ trap 'rm -rf "$work"' EXIT
 export SHOAL_TEST_WORK=$work
 unset DOCKER_HOST DOCKER_CONTEXT SHOAL_DATA_ROOT SHOAL_RUN_ROOT COMPOSE_FILE COMPOSE_PROJECT_NAME
 
-install_test_packages() { # static programs for root file systems, a redis for its sample
+install_test_packages() { # static programs for root file systems, a redis for its sample, an OCI runtime
   local missing=()
   [ -x /bin/busybox ] || [ -x /usr/bin/busybox ] || missing+=(busybox-static)
   command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v runc >/dev/null || missing+=(runc)
   [ ${#missing[@]} = 0 ] && return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     say "Without ${missing[*]} some tests are skipped: install them by your package manager"

@@ -159,8 +159,6 @@ def _engine(config: EngineConfig) -> JsonObject:
         "Labels": list(config.labels),
         "ExperimentalBuild": False,
         "ServerVersion": ENGINE_VERSION,
-        "Runtimes": {"shoal": {"path": "shoal"}},
-        "DefaultRuntime": "shoal",
         "Swarm": {
             "NodeID": "",
             "NodeAddr": "",

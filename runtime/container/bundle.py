@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from runtime.container.exit_record import ExitRecord
 
 
+CONFIG, PROCESS = "config.json", "process.json"
+"""Documents of a bundle: of a container, and of another process for an external runtime."""
+
+
 class TaskDirectory:
     """Names and files of one task's directory; `name` never contains a slash."""
 
@@ -30,8 +34,8 @@ class TaskDirectory:
         self.name = name
         self.path = os.path.join(tasks_path, name)
 
-    def create(self, spec: Mapping[str, object] | None = None) -> None:
-        """Make the directory and write the bundle's `config.json`.
+    def create(self, spec: Mapping[str, object] | None = None, document: str = CONFIG) -> None:
+        """Make the directory and write the bundle's `config.json`, or another document.
 
         Raises:
             FileExistsError: a task of this name is there already.
@@ -39,7 +43,7 @@ class TaskDirectory:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         os.mkdir(self.path, 0o700)
         if spec is not None:
-            with open(os.path.join(self.path, "config.json"), "x", encoding="utf-8") as file:
+            with open(os.path.join(self.path, document), "x", encoding="utf-8") as file:
                 file.write(json.dumps(spec))  # `dump` would encode in Python, 20 times slower
 
     def open(self) -> int:

@@ -82,11 +82,13 @@ class HostFacts:
         private_cgroups: the cgroup namespace is private by default (cgroup v2).
         log_options: the engine's default options of the json-file driver.
         lacking: limits that the host cannot set (`runtime.container.limit_support`).
+        runtime: name of the default OCI runtime.
     """
 
     private_cgroups: bool
     lacking: frozenset[str] = frozenset()
     log_options: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = RUNTIME
 
 
 def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Request:
@@ -153,8 +155,6 @@ def _check_modes(host: Mapping[str, object]) -> None:
     if text(host, "Isolation") not in {"", "default"}:
         isolation = text(host, "Isolation")
         raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
-    if text(host, "Runtime") not in {"", RUNTIME, "runc", "io.containerd.runc.v2"}:
-        raise InvalidArgument(f"unknown or invalid runtime name: {text(host, 'Runtime')}")
     if section(host, "StorageOpt"):
         raise InvalidArgument(
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
@@ -297,7 +297,7 @@ def _complete_host(host: JsonObject, facts: HostFacts) -> None:
     defaults: dict[str, object] = {
         "ShmSize": DEFAULT_SHM_SIZE,
         "IpcMode": "private",
-        "Runtime": RUNTIME,
+        "Runtime": facts.runtime,
         "CgroupnsMode": "private" if facts.private_cgroups else "host",
     }
     for key, value in defaults.items():

@@ -51,6 +51,7 @@ class Creator:
             Conflict: the name is taken.
         """
         request = read_request(body, self._parts.facts.lacking)
+        self._parts.runtimes.find(text(request.host_config, "Runtime"))
         image = self._image(request, platform)
         identifier = new_id()
         complete(request, identifier, image.config, self._parts.facts)

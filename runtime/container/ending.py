@@ -152,6 +152,7 @@ async def _until_written(write: Callable[[], None]) -> None:
 async def clean_up(parts: Parts, container: Container) -> None:
     """Undo network, cgroup and task directory of a run; does nothing the second time."""
     cgroup = Cgroup(parts.cgroup_path(container))
+    await _forget_external(parts, container)
 
     def remove_files() -> None:
         remove_cgroup(cgroup)
@@ -162,6 +163,16 @@ async def clean_up(parts: Parts, container: Container) -> None:
         parts.networks.teardown(container.id),
         loop.run_in_executor(parts.mounts, remove_files),
     )
+
+
+async def _forget_external(parts: Parts, container: Container) -> None:
+    """Have an external runtime let go of a container; the rest is removed whatever it says."""
+    try:
+        external = parts.external(container)
+        if external is not None:
+            await external.delete()
+    except EngineError as error:
+        _log.warning("end of container %s: %s", container.name, error.message)
 
 
 def remove_cgroup(cgroup: Cgroup) -> None:

@@ -192,7 +192,7 @@ class Execs:
         try:
             task = await self._make(session, connection, framed=framed)
         except TaskFailed as error:
-            failure = exec_failure(error.text)
+            failure = exec_failure(error.step, error.text)
             self._ended(session, failure.code)
             raise failure.error() from error
         except EngineError:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
-    "from runtime.container import init, launcher;"
-    "launcher.main({'container': init.spawn_container, 'exec': init.spawn_exec})"
+    "from runtime.container import launcher, spawners;"
+    "launcher.main({'container': spawners.container, 'exec': spawners.execution})"
 )
 """What the launcher's interpreter runs: `-I -S` has no search path, so it is given one."""
 

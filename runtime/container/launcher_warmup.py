@@ -18,6 +18,7 @@ from runtime.linux.cgroups import host_layout
 _BRIEF: dict[str, object] = {
     "cgroup": "",
     "cols": 0,
+    "external": False,
     "log": {"driver": "json-file", "path": "log", "max_size": 600, "max_files": 2},
     "reaps": False,
     "rows": 0,

@@ -26,6 +26,8 @@ class Overview:
             "Images": self._parts.images.count(),
             "CgroupVersion": str(version),
             "InitBinary": "docker-init",
+            "Runtimes": self._parts.runtimes.view(),
+            "DefaultRuntime": self._parts.runtimes.default,
         }
 
     async def layers_size(self) -> int:

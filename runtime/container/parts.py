@@ -8,6 +8,8 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from runtime.container.document import text
+from runtime.container.runtimes import ExternalContainer
+from runtime.errors import InvalidArgument
 from runtime.record import field, record
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from runtime.container.catalogue import Catalogue
     from runtime.container.config import HostFacts
     from runtime.container.container import Container
+    from runtime.container.runtimes import Runtimes
     from runtime.container.task import TaskService
     from runtime.container.trash import Trash
     from runtime.events import EventBus
@@ -59,6 +62,7 @@ class Parts:
     mounts: Executor
     trash: Trash
     facts: HostFacts
+    runtimes: Runtimes
     apply_changes: Callable[[JsonObject, Sequence[str]], JsonObject]
     starts: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
@@ -68,6 +72,20 @@ class Parts:
     def directory(self, container: Container) -> str:
         """Return the directory of a container's files."""
         return os.path.join(self.config.data_root, "containers", container.id)
+
+    def external(self, container: Container) -> ExternalContainer | None:
+        """Return a container's hold on its external runtime, None with the engine's own.
+
+        When it is not configured any more the container is reached by its process and cgroup.
+        """
+        try:
+            program = self.runtimes.find(text(container.host_config, "Runtime"))
+        except InvalidArgument:
+            return None
+        if program is None:
+            return None
+        directory = os.path.join(self.config.tasks_path, container.task_id)
+        return ExternalContainer(program, container.id, directory)
 
     def cgroup_path(self, container: Container) -> str:
         """Return the container's cgroup as a path below each hierarchy's root.

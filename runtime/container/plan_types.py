@@ -95,11 +95,38 @@ if TYPE_CHECKING:
         uids: list[tuple[int, int, int]]
         gids: list[tuple[int, int, int]]
 
+    class BundleMount(TypedDict):
+        """A mount that is attached at ``place`` below the bundle before an external runtime runs.
+
+        ``source`` is a path, or the name of a descriptor; ``subpath`` is resolved inside it.
+        """
+
+        source: str
+        subpath: str
+        recursive: bool
+        place: str
+
+    class RuntimeStep(TypedDict):
+        """An external OCI runtime and what it works on.
+
+        ``directory`` is the task's own, ``state`` the runtime's (in that of the container's task),
+        ``process`` the document of an exec.
+        """
+
+        program: str
+        arguments: list[str]
+        environment: dict[str, str]
+        id: str
+        directory: str
+        state: str
+        process: str
+        mounts: list[BundleMount]
+
     class Plan(TypedDict, total=False):
         """Everything about one task. ``spec`` is the OCI runtime specification it came from.
 
         ``namespaces`` are the kinds that differ from the host's; those of them that exist already
-        are ``joined``, each by a descriptor.
+        are ``joined``, each by a descriptor. ``runtime``: an external one makes the task.
         """
 
         kind: str
@@ -119,3 +146,4 @@ if TYPE_CHECKING:
         log: dict[str, object] | None
         rows: int
         cols: int
+        runtime: RuntimeStep

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 from runtime.container import inspection
 from runtime.container.default_mounts import bound, mount_entry
 from runtime.container.document import flag, section, string_map, text, texts
+from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.host import read_host
+from runtime.container.identity import LookupFailed, resolve
 from runtime.container.log_options import shim_log
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
+from runtime.container.root_view import open_running
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.errors import Conflict, EngineError, InvalidArgument
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from runtime.container.container import Container
     from runtime.container.exec_session import ExecSession
+    from runtime.container.identity import Identity
     from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
     from runtime.container.plan_types import Plan
@@ -117,7 +121,34 @@ class Planner:
                 os.close(fd)
             raise
         container.live.spec = spec
-        return plan, fds
+        return self._external(container, plan, spec, mounts), fds
+
+    def _external(
+        self, container: Container, plan: Plan, spec: JsonObject, fds: Mapping[str, int]
+    ) -> Plan:
+        """Return the plan as the container's runtime needs it."""
+        program = self._parts.runtimes.find(text(container.host_config, "Runtime"))
+        if program is None:
+            return plan
+        directory = os.path.join(self._parts.config.tasks_path, container.task_id)
+        step = runtime_step(program, container.id, directory, directory)
+        user = text(container.config, "User")
+        identity = _identity(fds["rootfs"], user, container)
+        return external_plan(plan, spec, step, identity)
+
+    def _external_exec(self, session: ExecSession, plan: Plan, spec: JsonObject, user: str) -> Plan:
+        container, tasks = session.container, self._parts.config.tasks_path
+        program = self._parts.runtimes.find(text(container.host_config, "Runtime"))
+        if program is None:
+            return plan
+        directory, own = os.path.join(tasks, session.id), os.path.join(tasks, container.task_id)
+        step = runtime_step(program, container.id, directory, own)
+        root_fd = open_running(container)
+        try:
+            identity = _identity(root_fd, user, container)
+        finally:
+            os.close(root_fd)
+        return external_plan(plan, spec, step, identity)
 
     def exec_plan(self, session: ExecSession) -> Plan:
         """Return the plan of an exec.
@@ -127,14 +158,16 @@ class Planner:
         """
         container = session.container
         spec = exec_process(self._spec(container), container.config, session.body, self._host)
-        return compile_plan(
+        user = text(session.body, "User") or text(container.config, "User")
+        plan = compile_plan(
             spec,
             kind="exec",
             stdin=flag(session.body, "AttachStdin"),
             stdin_once=True,
-            user=text(session.body, "User") or text(container.config, "User"),
+            user=user,
             groups=tuple(texts(container.host_config, "GroupAdd")),
         )
+        return self._external_exec(session, plan, spec, user)
 
     def _spec(self, container: Container) -> JsonObject:
         """Return the specification of the present run; an earlier engine may have made it."""
@@ -223,6 +256,14 @@ class Planner:
             joined[name] = path
             fds[f"{kind}ns"] = fd
         return joined
+
+
+def _identity(root_fd: int, user: str, container: Container) -> Identity:
+    """Look a user up for an external runtime, which takes numbers only."""
+    try:
+        return resolve(root_fd, user, texts(container.host_config, "GroupAdd"))
+    except LookupFailed as error:
+        raise InvalidArgument(str(error)) from error
 
 
 def _given(mount: MountPoint) -> str:

@@ -151,7 +151,14 @@ class Recovery:
             await self._parts.networks.adopt(container.id, fds)
         finally:
             process.close_all(list(fds.values()))
-        container.state.paused = Cgroup(self._parts.cgroup_path(container)).frozen()
+        container.state.paused = await self._is_paused(container)
+
+    async def _is_paused(self, container: Container) -> bool:
+        with contextlib.suppress(EngineError):
+            external = self._parts.external(container)
+            if external is not None:
+                return await external.paused()
+        return Cgroup(self._parts.cgroup_path(container)).frozen()
 
     async def _lost(self, container: Container) -> ExitRecord:
         """Return the end of a container of which neither shim nor record is left."""

@@ -7,6 +7,8 @@ small. Helper and init talk over one SOCK_SEQPACKET pair:
     helper  init PID + pidfd, or failed STEP ERRNO TEXT
     init    console + descriptor, created, failed STEP ERRNO TEXT; its end of the pair closes at
             execve
+    driver  of an external runtime: as init; and replaced PID + pidfd, when another process stands
+            in its place
     shim    go
 """
 
@@ -159,6 +161,9 @@ class Birth:
             os.waitpid(self._helper, 0)
             self._helper = 0
             self._report_barrier()
+        elif verb == "replaced" and fds:
+            os.close(self.pidfd)
+            self.pid, self.pidfd = int(words[0]), fds.pop()
         elif verb == "console" and fds:
             self.on_console(fds.pop())
         elif verb == "created":
@@ -189,8 +194,9 @@ def _help(files: tuple[int, int], fds: dict[str, int], sync: _socket.socket, spa
     run, plan = files
     try:
         try:
+            _show_network(run, fds)
             pid, pidfd = spawn(read_plan(plan), fds, sync.fileno(), sibling=True)
-            _introduce_shim(run, fds)
+            _introduce_shim(run)
             process.send_message(sync, b"init %d" % pid, [pidfd])
         except OSError as error:
             _tell(sync, getattr(error, "step", "spawn"), error.errno or 0, str(error))
@@ -200,11 +206,15 @@ def _help(files: tuple[int, int], fds: dict[str, int], sync: _socket.socket, spa
         os._exit(0)
 
 
-def _introduce_shim(run: int, fds: dict[str, int]) -> None:
-    """Write who the shim is, for people; and where the task's network namespace is, for nsenter."""
-    shim = os.getppid()
+def _show_network(run: int, fds: dict[str, int]) -> None:
+    """Write where the task's network namespace is, for nsenter and external runtimes."""
     if "netns" in fds:
-        os.symlink(f"/proc/{shim}/fd/{fds['netns']}", "netns", dir_fd=run)
+        os.symlink(f"/proc/{os.getppid()}/fd/{fds['netns']}", "netns", dir_fd=run)
+
+
+def _introduce_shim(run: int) -> None:
+    """Write who the shim is, for people."""
+    shim = os.getppid()
     text = f"protocol {PROTOCOL}\npid {shim}\nstart {process.start_time(shim)}\n"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     fd = os.open("shim", flags, 0o600, dir_fd=run)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from runtime.container.shim_loop import Loop
 
 _READ_SIZE = 65536
+AWAITED = -2
+"""In place of a descriptor that is not there yet."""
 
 
 class Output:
@@ -43,9 +45,11 @@ class Input:
     __slots__ = ("_closing", "_fd", "_loop", "_pending", "on_room")
 
     def __init__(self, loop: Loop, fd: int, on_room: Callable[[], None]) -> None:
-        os.set_blocking(fd, False)
         self._loop = loop
-        self._fd = fd
+        self._fd = AWAITED
+        if fd != AWAITED:
+            os.set_blocking(fd, False)
+            self._fd = fd
         self._pending = b""
         self._closing = False
         self.on_room = on_room
@@ -58,12 +62,22 @@ class Input:
     @property
     def closed(self) -> bool:
         """True when the container gets no more input."""
-        return self._fd < 0 or self._closing
+        return self._fd == -1 or self._closing
 
     def write(self, data: bytes) -> None:
         """Pass input on, or keep it until there is room; after the close it is thrown away."""
         if not self.closed:
             self._pending += data
+            self._flush(0)
+
+    def open(self, fd: int) -> None:
+        """Take the descriptor that was awaited, and write what has come before it."""
+        if self._fd == -1:  # the client has closed its side already
+            os.close(fd)
+            return
+        os.set_blocking(fd, False)
+        self._fd = fd
+        if self._pending:
             self._flush(0)
 
     def close(self) -> None:
@@ -77,10 +91,12 @@ class Input:
         if self._fd >= 0:
             self._loop.unwatch(self._fd)
             os.close(self._fd)
-            self._fd = -1
+        self._fd = -1
         self._pending = b""
 
     def _flush(self, _events: int) -> None:
+        if self._fd == AWAITED:
+            return
         was_watched = self.full
         try:
             written = os.write(self._fd, self._pending)
@@ -133,16 +149,25 @@ class Streams:
 
     def add_pipes(self, stdin: int, stdout: int, stderr: int) -> None:
         """Serve three pipes; -1 for no standard input."""
-        if stdin >= 0:
+        if stdin >= 0 and self._input is not None:
+            self._input.open(stdin)
+        elif stdin >= 0:
             self._input = Input(self._loop, stdin, self._resume_clients)
         for fd, stream in ((stdout, STDOUT), (stderr, STDERR)):
             self._add_output(fd, stream)
+
+    def await_input(self, *, terminal: bool) -> None:
+        """Prepare for a pipe or terminal that comes after the first client: its input waits."""
+        self._once = self._once and not terminal
+        self._input = Input(self._loop, AWAITED, self._resume_clients)
 
     def add_terminal(self, master: int, *, stdin: bool) -> None:
         """Serve a terminal by its master side."""
         self._master = master
         self._once = False
-        if stdin:
+        if self._input is not None:
+            self._input.open(os.dup(master))
+        elif stdin:
             self._input = Input(self._loop, os.dup(master), self._resume_clients)
         self._add_output(master, STDOUT)
 

@@ -46,6 +46,7 @@ class ShimTask:
         "_init",
         "_kind",
         "_loop",
+        "_pipes",
         "_run",
         "name",
         "pid",
@@ -62,6 +63,7 @@ class ShimTask:
         self._run = run
         self._cgroup_path = ""
         self._init = -1
+        self._pipes: list[int] = []
         self.name = name
         self.state = "forked"
         self.pid = 0
@@ -85,6 +87,8 @@ class ShimTask:
         self._cgroup_path = str(brief["cgroup"])
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
         theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
+        if brief["reaps"]:
+            process.become_subreaper()
         self._birth.begin(self._run, fds["plan"], {**given, **theirs}, spawn)
         process.close_all([*theirs.values(), fds["plan"]])
         process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
@@ -95,10 +99,13 @@ class ShimTask:
             self._birth.undo()
             self._on_failed("log", failure.errno or 0, f"cannot open the log: {failure.strerror}")
             return
-        if ours:
+        if brief["external"] and brief["stdin"]:
+            self.streams.await_input(terminal=bool(brief["tty"]))
+        if ours and brief["external"]:
+            self._pipes = ours
+        elif ours:
             self.streams.add_pipes(*ours)
         if brief["reaps"]:
-            process.become_subreaper()
             children = process.child_signals()
             self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
 
@@ -126,9 +133,20 @@ class ShimTask:
 
     def _on_created(self) -> None:
         self.state = "created"
+        if self._kind == "container":
+            self._add_pipes()
+        self._take_init()
+        self._control.say(Message("created", [str(self.pid)]), [self._init])
+
+    def _add_pipes(self) -> None:
+        """Read output that waited: what a failing external runtime writes is no program's."""
+        if self._pipes:
+            self.streams.add_pipes(*self._pipes)
+            self._pipes = []
+
+    def _take_init(self) -> None:
         self.pid, self._init = self._birth.pid, self._birth.pidfd
         self._loop.watch(self._init, READABLE, lambda _events: self._reap())
-        self._control.say(Message("created", [str(self.pid)]), [self._init])
 
     def go(self) -> None:
         """Let init execute the program."""
@@ -137,12 +155,20 @@ class ShimTask:
 
     def _on_running(self) -> None:
         self.state = "running"
-        self._control.say(Message("running"))
+        self._add_pipes()
+        if self._birth.pid == self.pid:
+            self._control.say(Message("running"))
+            return
+        self._loop.unwatch(self._init)  # it was the driver of an external runtime
+        self._take_init()
+        self._control.say(Message("running", [str(self.pid)]), [self._init])
 
     def _on_failed(self, step: str, errno: int, text: str) -> None:
         """Write down why the program does not run, and wait for the engine to see it."""
         self._forget_init()
         self._kill_rest()
+        process.close_all([fd for fd in self._pipes if fd >= 0])
+        self._pipes = []
         record = self.record
         record.code, record.step, record.errno, record.text = 128, step, errno, text
         record.started_ns = 0

@@ -6,16 +6,23 @@ turns "executable file not found" and "no such file" into 127, "permission denie
 
 from __future__ import annotations
 
+from runtime.container.external_runtime import CREATE, EXEC, START
+from runtime.container.runtimes import message_of
 from runtime.errors import EngineError, InvalidArgument
 from runtime.record import record
 
-RUNTIME_REFUSED = (
+_CREATED = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
-    "runc create failed: "
 )
+RUNTIME_REFUSED = f"{_CREATED}runc create failed: "
 _CREATE = f"{RUNTIME_REFUSED}unable to start container process: "
 _INIT = "error during container init: "
 _EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
+_EXTERNAL = {
+    CREATE: _CREATED,
+    START: "failed to start task for container: OCI runtime start failed: ",
+    EXEC: "OCI runtime exec failed: ",
+}
 _MISSING = ("executable file not found", "no such file or directory", "not found")
 
 
@@ -49,12 +56,16 @@ def container_failure(step: str, cause: str) -> StartFailure:
         cause: its text, in Docker's words where there are such.
     """
     code, fault = _classify(cause)
+    if step in _EXTERNAL:
+        return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=True)
     return StartFailure(code, _CREATE + _INIT + cause, fault)
 
 
-def exec_failure(cause: str) -> StartFailure:
-    """Return what a client is told when an exec's start failed."""
+def exec_failure(step: str, cause: str) -> StartFailure:
+    """Return what a client is told when an exec's start failed; see `container_failure`."""
     code, _fault = _classify(cause)
+    if step in _EXTERNAL:
+        return StartFailure(code, _EXTERNAL[step] + message_of(cause), request_fault=True)
     return StartFailure(code, _EXEC + cause, request_fault=True)

@@ -71,14 +71,14 @@ class Stopper:
             with self._parts.store.transaction() as transaction:
                 transaction.begin(INTENT, container.id, run, deadline)
                 self._parts.catalogue.save(transaction, container, "kill", extra=_signal(number))
-            _send(container, number)
+            await self._send(container, number)
         await self.finish(container, run, None if limit < 0 else float(limit))
 
     async def finish(self, container: Container, run: int, seconds: float | None) -> None:
         """Wait for the end of a container that was told to end; kill it after some seconds."""
         if await self._ended(container, run, seconds):
             return
-        if _send(container, signals.SIGKILL):
+        if await self._send(container, signals.SIGKILL):
             self._record_kill(container, signals.SIGKILL)
         await self._thaw(container)
         if not await self._ended(container, run, _AFTER_KILL):
@@ -110,7 +110,7 @@ class Stopper:
             if number in {signals.SIGKILL, stop_signal}:
                 container.manually_stopped = True
             self._parts.catalogue.commit(container, "kill", extra=_signal(number))
-            _send(container, number)
+            await self._send(container, number)
         if number == signals.SIGKILL:
             await self._thaw(container)
             await self._ended(container, run, _AFTER_KILL)
@@ -126,7 +126,7 @@ class Stopper:
             container.manually_stopped = True
             kill = _signal(signals.SIGKILL)
             self._parts.catalogue.commit(container, "kill", extra=kill)
-            _send(container, signals.SIGKILL)
+            await self._send(container, signals.SIGKILL)
         await self._thaw(container)
         if not await self._ended(container, run, _AFTER_KILL):
             raise EngineError(
@@ -144,9 +144,9 @@ class Stopper:
             _require_running(container)
             if container.state.paused:
                 raise Conflict(f"Container {container.id} is already paused")
-            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).freeze)
+            await self._freeze(container)
             if container.live.killed:  # frozen, it would never die
-                await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+                await self._unfreeze(container)
                 raise Conflict(f"container {container.id} is not running")
             container.state.paused = True
             self._parts.catalogue.commit(container, "pause")
@@ -162,7 +162,7 @@ class Stopper:
         async with container.live.lock:
             if not container.state.paused:
                 raise EngineError(f"Container {container.id} is not paused")
-            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+            await self._unfreeze(container)
             container.state.paused = False
             self._parts.catalogue.commit(container, "unpause")
         for call in self.unpaused:
@@ -196,7 +196,31 @@ class Stopper:
     async def _thaw(self, container: Container) -> None:
         """Let a paused container see the signal that kills it."""
         if container.state.paused:
+            await self._unfreeze(container)
+
+    async def _freeze(self, container: Container) -> None:
+        external = self._parts.external(container)
+        if external is not None:
+            await external.pause()
+        else:
+            await self._in_thread(Cgroup(self._parts.cgroup_path(container)).freeze)
+
+    async def _unfreeze(self, container: Container) -> None:
+        external = self._parts.external(container)
+        if external is not None:
+            await external.resume()
+        else:
             await self._in_thread(Cgroup(self._parts.cgroup_path(container)).thaw)
+
+    async def _send(self, container: Container, number: int) -> bool:
+        """Send a signal; False when the process has just ended by itself."""
+        if number == signals.SIGKILL:
+            container.live.killed = True
+        task = container.live.task
+        external = self._parts.external(container)
+        if task is not None and external is not None and await external.kill(number):
+            return True
+        return task is not None and task.signal(number)
 
     async def _in_thread(self, work: object) -> None:
         loop = asyncio.get_running_loop()
@@ -204,14 +228,6 @@ class Stopper:
             await loop.run_in_executor(self._parts.mounts, work)  # type: ignore[arg-type]
         except OSError as error:
             raise EngineError(f"cannot change the freezer: {error}") from error
-
-
-def _send(container: Container, number: int) -> bool:
-    """Send a signal; False when the process has just ended by itself."""
-    if number == signals.SIGKILL:
-        container.live.killed = True
-    task = container.live.task
-    return task is not None and task.signal(number)
 
 
 def _signal(number: int) -> dict[str, str]:

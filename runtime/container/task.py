@@ -13,7 +13,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from runtime.container.bundle import TaskDirectory, task_names
+from runtime.container.bundle import CONFIG, PROCESS, TaskDirectory, task_names
 from runtime.container.control import ShimLost, connect
 from runtime.container.exit_record import ExitRecord
 from runtime.container.launcher_process import Launcher, LauncherLost, OtherBuild
@@ -67,8 +67,15 @@ class TaskOrder:
         # Orphans go to the shim unless the task has a pid namespace, whose init takes them.
         namespaces = self.plan.get("namespaces")
         private = isinstance(namespaces, list) and "pid" in namespaces and "pidns" not in self.fds
-        brief["reaps"] = not private
+        brief["external"] = "runtime" in self.plan
+        brief["reaps"] = brief["external"] or not private
         return write_plan(brief, dict(self.plan))
+
+    @property
+    def document(self) -> str:
+        """The name under which the specification is written into the task's directory."""
+        external_exec = "runtime" in self.plan and self.kind == "exec"
+        return PROCESS if external_exec else CONFIG
 
     @property
     def log_path(self) -> str:
@@ -133,12 +140,12 @@ class TaskService:
         """Have a shim forked; when the launcher dies on the way, ask once more."""
         document = order.plan.get("spec")
         spec = document if isinstance(document, dict) else None
-        directory.create(spec)
+        directory.create(spec, order.document)
         try:
             return await self._fork_once(order, directory)
         except LauncherLost:
             directory.remove()
-            directory.create(spec)
+            directory.create(spec, order.document)
         try:
             return await self._fork_once(order, directory)
         except LauncherLost as error:

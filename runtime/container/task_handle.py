@@ -230,6 +230,8 @@ class Task:
                 self.shim_pid = message.number(0)
                 self._advance("ready")
             case "running":
+                if fds:
+                    self._replace_init(message.number(0), fds.pop(0))
                 self._advance("running")
             case "failed":
                 step, errno, text = message.words
@@ -241,6 +243,11 @@ class Task:
             case "rotated" if self.on_rotated is not None:
                 self.on_rotated(message.number(0))
         process.close_all(fds)
+
+    def _replace_init(self, pid: int, pidfd: int) -> None:
+        """The first process was one that stood in for it."""
+        self._close_fds()
+        self.pid, self.init_pidfd = pid, pidfd
 
     def _advance(self, step: str) -> None:
         self.state = step

@@ -95,6 +95,10 @@ def changed(old: JsonObject, changes: JsonObject) -> JsonObject:
 
 async def _apply(parts: Parts, container: Container, host: JsonObject) -> None:
     """Write the limits of a running container at once."""
+    external = parts.external(container)
+    if external is not None:
+        await external.update(update_resources(host))
+        return
     cgroup = Cgroup(parts.cgroup_path(container))
     loop = asyncio.get_running_loop()
     try:

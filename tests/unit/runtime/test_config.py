@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.config import DEFAULT_DATA_ROOT, AddressPool, EngineConfig, load_config
+from runtime.config import (
+    DEFAULT_DATA_ROOT,
+    AddressPool,
+    EngineConfig,
+    RuntimeProgram,
+    load_config,
+)
 from runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -61,3 +67,57 @@ def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(InvalidArgument, match=message):
         load_config({}, {}, str(file))
+
+
+def test_runtimes_of_file_and_command_line_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    document = {
+        "default-runtime": "one",
+        "runtimes": {
+            "one": {"path": "/opt/one", "runtimeArgs": ["--debug"]},
+            "two": {"path": "/opt/two", "args": []},
+            "typed": {
+                "runtimeType": "io.containerd.runc.v2",
+                "options": {"BinaryName": "/opt/three", "SystemdCgroup": False},
+            },
+        },
+    }
+    path.write_text(json.dumps(document))
+    given = {"runtimes": {"two": RuntimeProgram("/usr/bin/two")}}
+    config = load_config(given, {}, str(path))
+    assert config.default_runtime == "one"
+    assert config.runtimes == {
+        "one": RuntimeProgram("/opt/one", ("--debug",)),
+        "two": RuntimeProgram("/usr/bin/two"),
+        "typed": RuntimeProgram("/opt/three"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({}, "either a path or a runtimeType must be given"),
+        ({"path": "x", "runtimeType": "y"}, "either a path or a runtimeType must be given"),
+        ({"path": "x", "options": {"a": 1}}, "options can only be used with a runtimeType"),
+        ({"path": "x", "colour": 1}, "unknown key 'colour'"),
+        ({"runtimeType": "io.containerd.kata.v2"}, "needs containerd"),
+        (
+            {"runtimeType": "io.containerd.runc.v2", "options": {"SystemdCgroup": True}},
+            "SystemdCgroup is not supported",
+        ),
+    ],
+)
+def test_runtimes_that_cannot_be_are_refused(
+    entry: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps({"runtimes": {"x": entry}}))
+    with pytest.raises(InvalidArgument, match=message):
+        load_config({}, {}, str(path))
+
+
+def test_the_name_of_the_own_runtime_is_reserved(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps({"runtimes": {"shoal": {"path": "x"}}}))
+    with pytest.raises(InvalidArgument, match=r"^runtime name 'shoal' is reserved$"):
+        load_config({}, {}, str(path))

@@ -38,6 +38,6 @@ def test_an_unknown_user_is_told_without_a_preamble() -> None:
 
 
 def test_an_execs_failure_has_its_own_preamble() -> None:
-    failure = exec_failure('exec: "x": executable file not found in $PATH')
+    failure = exec_failure("exec", 'exec: "x": executable file not found in $PATH')
     assert failure.message.startswith("OCI runtime exec failed: exec failed: ")
     assert failure.code == 127
