@@ -301,6 +301,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> Document
     mark = error.problem_mark or error.context_mark
     location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
     problem = error.problem or error.context or "cannot be read"
+    if "maximum nesting depth" in problem:  # newer parsers have a limit of their own
+        return DocumentError(f"nested deeper than {MAX_DEPTH} levels", location=location)
     hint = ""
     if "cannot start any token" in problem and _is_tab(mark, text):
         problem, hint = "a tab is used for indentation", "indent with spaces"

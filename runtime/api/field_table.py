@@ -115,7 +115,7 @@ HOST_CONFIG = (
         {"size": "10G"},
         "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     ),
-    *refused("container.config:_check_modes", "Runtime", "x", "unknown or invalid runtime name: x"),
+    *done("container.planning:Planner._external", "Runtime"),
     *refused(
         "container.config:_check_modes",
         "Isolation",

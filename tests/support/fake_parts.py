@@ -436,7 +436,8 @@ class FakeSystem:
 
     async def info(self) -> JsonObject:
         """Return known facts."""
-        return {"Driver": "memory"}
+        runtimes = {"shoal": {"path": "shoal"}}
+        return {"Driver": "memory", "Runtimes": runtimes, "DefaultRuntime": "shoal"}
 
     async def layers_size(self) -> int:
         """Return the size of layers."""
