@@ -195,6 +195,8 @@ container/
                     ones on PATH
   seccomp_calls     The calls of the default seccomp policy: Docker Engine's default profile, as
                     data
+  seccomp_document  The JSON of a seccomp profile, checked as Go's ``encoding/json`` would: with
+                    Docker's words
   seccomp_profile   The default seccomp policy as data, and profiles given as text, made ready for
                     one container
   security_checks   Security settings that can be checked when a container is created
@@ -369,6 +371,8 @@ linux/
                    may look
   seccomp          A seccomp policy compiled to classic BPF (kernel: ``userspace-
                    api/seccomp_filter.rst``)
+  seccomp_verdicts  What a seccomp policy says of each system call number (kernel:
+                   ``userspace-api/seccomp_filter``)
   syscall_numbers  Numbers of the system calls, by architecture (kernel: ``arch/*/syscall*.tbl``,
                    Linux 6.18)
   syscalls         System calls that Python lacks: one short function each, a failure becomes an

@@ -14,8 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
+from runtime.container.start_errors import REFUSED_IN_INIT, RUNTIME_REFUSED
 from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import capabilities, mounts, seccomp
+from runtime.linux.seccomp_verdicts import RuleRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +103,10 @@ def _compile_filter(policy: str) -> tuple[bytes, int]:
     document = json.loads(policy)
     try:
         return seccomp.compile_policy(document), seccomp.flag_bits(document)
+    except RuleRefused as error:
+        raise EngineError(f"{REFUSED_IN_INIT}{error}") from error
     except ValueError as error:
-        raise InvalidArgument(str(error)) from error
+        raise EngineError(f"{RUNTIME_REFUSED}{error}") from error
     except OSError as error:
         raise EngineError(f"seccomp: {error.strerror}: {error.filename}") from error
 

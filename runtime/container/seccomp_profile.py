@@ -7,7 +7,6 @@ of the OCI runtime specification.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from functools import lru_cache
@@ -23,14 +22,16 @@ from runtime.container.seccomp_calls import (
     SINCE_4_8,
     VSOCK,
 )
-from runtime.errors import InvalidArgument
+from runtime.container.seccomp_document import read_document
+from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
 
 if TYPE_CHECKING:
-    from runtime.linux.seccomp import Argument, Policy, Rule
+    from runtime.linux.seccomp_verdicts import Argument, Policy, Rule
 
 JsonObject = dict[str, object]
 
 _ALLOW, _ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
+_NOTIFY = "SCMP_ACT_NOTIFY"
 _ENOSYS = 38
 # Machine -> (name in profiles, native architecture and those that its kernel runs as well).
 _MACHINES = {
@@ -92,20 +93,22 @@ def _none_of(bits: int) -> Argument:
     return {"index": 0, "value": bits, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
 
 
-def policy_for(profile: str, capabilities: list[str]) -> Policy:
-    """Return the policy of a container.
+def policy_for(profile: str, capabilities: list[str], *, privileged: bool = False) -> Policy | None:
+    """Return the policy of a container, None for none.
 
     Args:
         profile: "" or ``builtin`` for the default, else the JSON text of a profile.
         capabilities: The container's bounding set.
+        privileged: The container is: Docker takes any word for the text of a profile then.
 
     Raises:
-        InvalidArgument: The profile cannot be read.
+        InvalidArgument: There is no policy for this machine.
+        EngineError: The profile cannot be read.
     """
     machine = os.uname().machine
     if machine not in _MACHINES:
         raise InvalidArgument(f"seccomp is not supported on the architecture {machine}")
-    if profile in {"", "builtin"}:
+    if profile == "" or (profile == "builtin" and not privileged):
         return default_policy(frozenset(capabilities), machine, _kernel())
     return read_profile(profile, frozenset(capabilities), machine, _kernel())
 
@@ -113,40 +116,41 @@ def policy_for(profile: str, capabilities: list[str]) -> Policy:
 @lru_cache(maxsize=64)
 def read_profile(
     profile: str, capabilities: frozenset[str], machine: str, kernel: tuple[int, int]
-) -> Policy:
-    """Decide the conditions of a profile.
+) -> Policy | None:
+    """Decide the conditions of a profile; one that says nothing is none.
 
     Raises:
-        InvalidArgument: It is no JSON or breaks the profile's rules.
+        EngineError: It is no JSON or breaks the profile's rules.
+        NotImplementedByEngine: Its calls shall be decided by a listener.
     """
-    try:
-        document = json.loads(profile)
-    except ValueError as error:
-        raise InvalidArgument(f"Decoding seccomp profile failed: {error}") from error
-    if not isinstance(document, dict):
-        raise InvalidArgument("Decoding seccomp profile failed: not an object")
+    document = read_document(profile)
+    if not text(document, "defaultAction") and not sections(document, "syscalls"):
+        return None
     short, _ = _MACHINES[machine]
     policy: Policy = {
         "defaultAction": text(document, "defaultAction"),
         "architectures": _architectures(document, machine),
         "syscalls": [],
     }
-    if text(document, "listenerPath"):
-        raise InvalidArgument("seccomp: listenerPath is not supported")
+    for entry in sections(document, "syscalls"):
+        rule = _rule(entry)
+        if _applies(entry, capabilities, short, kernel):
+            policy["syscalls"].append(rule)
+    if text(document, "listenerPath") and any(
+        rule.get("action") == _NOTIFY for rule in policy["syscalls"]
+    ):
+        raise NotImplementedByEngine("seccomp: listenerPath: listeners are not supported")
     if document.get("defaultErrnoRet") is not None:
         policy["defaultErrnoRet"] = number(document, "defaultErrnoRet")
     if texts(document, "flags"):
         policy["flags"] = texts(document, "flags")
-    for entry in sections(document, "syscalls"):
-        if _applies(entry, capabilities, short, kernel):
-            policy["syscalls"].append(_rule(entry))
     return policy
 
 
 def _architectures(document: JsonObject, machine: str) -> list[str]:
     plain, mapped = texts(document, "architectures"), sections(document, "archMap")
     if plain and mapped:
-        raise InvalidArgument(
+        raise EngineError(
             "both 'architectures' and 'archMap' are specified in the seccomp profile, use either"
             " 'architectures' or 'archMap'"
         )
@@ -163,7 +167,7 @@ def _rule(entry: JsonObject) -> Rule:
     names = texts(entry, "names")
     if text(entry, "name"):
         if names:
-            raise InvalidArgument(
+            raise EngineError(
                 "both 'name' and 'names' are specified in the seccomp profile, use either 'name'"
                 " or 'names'"
             )
@@ -181,22 +185,28 @@ def _applies(
     entry: JsonObject, capabilities: frozenset[str], architecture: str, kernel: tuple[int, int]
 ) -> bool:
     wanted, unwanted = section(entry, "includes"), section(entry, "excludes")
+    least, most = _version(wanted), _version(unwanted)
     if texts(wanted, "arches") and architecture not in texts(wanted, "arches"):
         return False
     if not capabilities.issuperset(texts(wanted, "caps")):
         return False
-    if text(wanted, "minKernel") and kernel < _version(text(wanted, "minKernel")):
+    if least is not None and kernel < least:
         return False
     if architecture in texts(unwanted, "arches"):
         return False
     if capabilities.intersection(texts(unwanted, "caps")):
         return False
-    least = text(unwanted, "minKernel")
-    return not (least and kernel >= _version(least))
+    return most is None or kernel < most
 
 
-def _version(release: str) -> tuple[int, int]:
+def _version(conditions: JsonObject) -> tuple[int, int] | None:
+    release = text(conditions, "minKernel")
+    if not release:
+        return None
     match = _RELEASE.match(release)
     if match is None:
-        raise InvalidArgument(f"seccomp: invalid kernel version {release}")
+        raise EngineError(
+            f'Decoding seccomp profile failed: invalid kernel version: "{release}", expected'
+            ' "<kernel>.<major>"'
+        )
     return int(match[1]), int(match[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError
 from runtime.record import mutable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def parse_security_options(options: Iterable[str]) -> SecurityOptions:
     """Parse the list.
 
     Raises:
-        InvalidArgument: An option is unknown or has no value.
+        EngineError: An option is unknown or has no value (Docker answers 500).
     """
     result = SecurityOptions()
     for option in options:
@@ -55,7 +55,7 @@ def _apply(result: SecurityOptions, option: str) -> None:
     separator = "=" if "=" in option else ":"
     key, found, value = option.partition(separator)
     if not found:
-        raise InvalidArgument(f'invalid --security-opt 1: "{option}"')
+        raise EngineError(f'invalid --security-opt 1: "{option}"')
     if key == "label":
         result.labels = (*result.labels, value)
     elif key in _TEXTS:
@@ -63,7 +63,7 @@ def _apply(result: SecurityOptions, option: str) -> None:
     elif key in _BOOLEANS:
         setattr(result, _BOOLEANS[key], _boolean(value, option))
     else:
-        raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+        raise EngineError(f'invalid --security-opt 2: "{option}"')
 
 
 def _boolean(value: str, option: str) -> bool:
@@ -71,4 +71,4 @@ def _boolean(value: str, option: str) -> bool:
         return True
     if value in _FALSE:
         return False
-    raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+    raise EngineError(f'invalid --security-opt 2: "{option}"')

@@ -304,7 +304,7 @@ def _seccomp(
         if profile:
             raise InvalidArgument("seccomp is not enabled in your kernel, cannot run a profile")
         return {}
-    return dict(policy_for(profile, names))
+    return dict(policy_for(profile, names, privileged=privileged) or {})
 
 
 def exec_process(spec: JsonObject, config: JsonObject, body: JsonObject, host: Host) -> JsonObject:

@@ -17,6 +17,7 @@ _CREATED = (
 RUNTIME_REFUSED = f"{_CREATED}runc create failed: "
 _CREATE = f"{RUNTIME_REFUSED}unable to start container process: "
 _INIT = "error during container init: "
+REFUSED_IN_INIT = f"{_CREATE}{_INIT}"
 _EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
 _EXTERNAL = {
     CREATE: _CREATED,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MASK = 0xFFFFFFFF
+_LOAD, _AND, _JUMP, _RETURN = 0x20, 0x54, 0x05, 0x06
+_ANY_BIT = 0x45
+_COMPARISONS = {0x15: operator.eq, 0x25: operator.gt, 0x35: operator.ge, _ANY_BIT: operator.and_}
 
 
 def run_classic(program: bytes, data: bytes) -> int:
@@ -29,6 +37,64 @@ def run_classic(program: bytes, data: bytes) -> int:
                 0x35: accumulator >= value,
             }[op]
             position += if_true if compared else if_false
+
+
+class ClassicProgram:
+    """A decoded seccomp filter, which can be asked more than once and about itself."""
+
+    def __init__(self, program: bytes) -> None:
+        self._code = list(struct.iter_unpack("=HBBI", program))
+
+    def run(self, words: Sequence[int]) -> int:
+        """Return the verdict on a ``struct seccomp_data`` given as 32 bit words."""
+        accumulator = position = 0
+        code = self._code
+        while True:
+            op, if_true, if_false, value = code[position]
+            position += 1
+            if op == _LOAD:
+                accumulator = words[value >> 2]
+            elif op == _RETURN:
+                return int(value)
+            elif op == _AND:
+                accumulator &= value
+            elif op == _JUMP:
+                position += value
+            else:
+                taken = _COMPARISONS[op](accumulator, value)
+                position += if_true if taken else if_false
+
+    def constants(self) -> set[int]:
+        """Return everything that anything is compared with."""
+        return {value for op, _, _, value in self._code if op in _COMPARISONS}
+
+    def argument_tests(self, number: int, architecture: int) -> set[tuple[int, int, int]]:
+        """Return (word, mask, constant) of each test of an argument that this call can meet."""
+        found: set[tuple[int, int, int]] = set()
+        known = {0: number, 1: architecture}
+        pending = [(0, 0, 0xFFFFFFFF)]
+        seen = set(pending)
+        while pending:
+            position, word, mask = pending.pop()
+            op, if_true, if_false, value = self._code[position]
+            position += 1
+            if op == _RETURN:
+                continue
+            if op == _LOAD:
+                following = {(position, value >> 2, 0xFFFFFFFF)}
+            elif op == _AND:
+                following = {(position, word, value)}
+            elif op == _JUMP:
+                following = {(position + value, word, mask)}
+            elif word in known:
+                taken = _COMPARISONS[op](known[word] & mask, value)
+                following = {(position + (if_true if taken else if_false), word, mask)}
+            else:
+                found.add((word, value, 0) if op == _ANY_BIT else (word, mask, value))
+                following = {(position + step, word, mask) for step in (if_true, if_false)}
+            pending += following - seen
+            seen |= following
+        return found
 
 
 def seccomp_data(number: int, architecture: int, arguments: tuple[int, ...] = ()) -> bytes:

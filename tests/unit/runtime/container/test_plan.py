@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from runtime.container.plan import compile_plan
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import syscalls
 
 JsonObject = dict[str, object]
@@ -128,7 +128,7 @@ def test_the_filter_is_compiled_and_leaves_the_specification() -> None:
     assert isinstance(plan["seccomp"], bytes)
     assert plan["spec"]["linux"] == {}
     assert compile_plan(spec())["seccomp"] is None
-    with pytest.raises(InvalidArgument, match="unknown action NONSENSE"):
+    with pytest.raises(EngineError, match="string NONSENSE is not a valid action for seccomp"):
         compile_plan(spec(linux={"seccomp": {"defaultAction": "NONSENSE"}}))
 
 

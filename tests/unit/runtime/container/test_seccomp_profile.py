@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from runtime.container.seccomp_profile import default_policy, policy_for, read_profile
-from runtime.errors import InvalidArgument
 
 NONE: frozenset[str] = frozenset()
 
@@ -14,6 +11,7 @@ def names_of(
     document: dict[str, object], *capabilities: str, kernel: tuple[int, int] = (6, 1)
 ) -> list[str]:
     policy = read_profile(json.dumps(document), frozenset(capabilities), "x86_64", kernel)
+    assert policy is not None
     return [name for rule in policy["syscalls"] for name in rule["names"]]
 
 
@@ -50,22 +48,8 @@ def test_a_map_of_architectures_is_read_for_this_machine() -> None:
         ],
     }
     read = read_profile(json.dumps(document), NONE, "x86_64", (6, 1))
+    assert read is not None
     assert read["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        ("nonsense", "Decoding seccomp profile failed"),
-        ("[]", "Decoding seccomp profile failed: not an object"),
-        ('{"architectures":["A"],"archMap":[{}]}', "both 'architectures' and 'archMap'"),
-        ('{"listenerPath":"/x"}', "listenerPath is not supported"),
-        ('{"syscalls":[{"name":"a","names":["b"]}]}', "both 'name' and 'names'"),
-    ],
-)
-def test_profiles_that_break_the_rules(document: str, message: str) -> None:
-    with pytest.raises(InvalidArgument, match=message):
-        read_profile(document, NONE, "x86_64", (6, 1))
 
 
 def test_the_old_form_with_one_name() -> None:
@@ -73,6 +57,7 @@ def test_the_old_form_with_one_name() -> None:
         "syscalls": [{"name": "a", "action": "SCMP_ACT_ERRNO", "errnoRet": 5}]
     }
     read = read_profile(json.dumps(document), NONE, "x86_64", (6, 1))
+    assert read is not None
     assert read["syscalls"] == [{"names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}]
 
 

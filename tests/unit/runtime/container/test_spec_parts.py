@@ -84,7 +84,7 @@ def test_security_options() -> None:
     ],
 )
 def test_unknown_security_options(option: str, message: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
+    with pytest.raises(EngineError) as caught:
         parse_security_options([option])
     assert caught.value.message == message
 
