@@ -199,7 +199,6 @@ def command(settings: Settings, instruction: Instruction) -> list[str]:
 def _cmd(settings: Settings, instruction: Instruction) -> str:
     words = command(settings, instruction)
     settings.config["Cmd"] = words or None
-    settings.config["ArgsEscaped"] = True
     settings.cmd_set = True
     return "CMD " + quoted(words)
 

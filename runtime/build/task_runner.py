@@ -81,6 +81,8 @@ class TaskStepRunner:
                 transaction, request_of(step.id, f"build-{step.id[:12]}", request)
             )
         sandbox = await parts.networks.setup(allocation)
+        with parts.store.transaction() as transaction:
+            parts.networks.connected(transaction, step.id)
         fds = {f"store:{name}": fd for name, fd in sandbox.store.items()}
         try:
             if sandbox.netns is not None:

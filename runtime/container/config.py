@@ -18,6 +18,7 @@ from runtime.container.document import flag, number, section, string_map, text, 
 from runtime.container.limits import check_devices, check_limits, complete_limits
 from runtime.container.log_options import check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
+from runtime.container.security_options import complete_labels
 from runtime.container.signals import parse_signal
 from runtime.errors import InvalidArgument
 from runtime.record import field, mutable, record
@@ -116,7 +117,7 @@ def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Req
     return request
 
 
-def _check_config(config: Mapping[str, object]) -> None:
+def _check_config(config: JsonObject) -> None:
     hostname = text(config, "Hostname")
     if len(hostname) > 64 or not _HOSTNAME.match(hostname):
         raise InvalidArgument(f"invalid hostname format: {hostname}")
@@ -128,6 +129,8 @@ def _check_config(config: Mapping[str, object]) -> None:
         raise InvalidArgument(
             f"the working directory '{workdir}' is invalid, it needs to be an absolute path"
         )
+    if workdir:
+        config["WorkingDir"] = "/" + os.path.normpath(workdir).lstrip("/")
     address = text(config, "MacAddress")
     if address and not _MAC.match(address):
         raise InvalidArgument(f"invalid config for network bridge: invalid MAC address {address}")
@@ -234,12 +237,9 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
             raise InvalidArgument(f"conflicting options: {message}")
 
 
-def _check_ports(config: JsonObject, host: JsonObject) -> None:
-    exposed: JsonObject = {}
+def _check_ports(config: Mapping[str, object], host: JsonObject) -> None:
     for port in section(config, "ExposedPorts"):
-        exposed.update({key: {} for key in _ports(port)})
-    if exposed:
-        config["ExposedPorts"] = exposed
+        _ports(port)
     bindings = section(host, "PortBindings")
     normal: JsonObject = {}
     for port, entries in bindings.items():
@@ -287,6 +287,7 @@ def complete(request: Request, container_id: str, image: JsonObject, facts: Host
         on_host = text(host, "NetworkMode") == "host"
         config["Hostname"] = os.uname().nodename if on_host else container_id[:12]
     _complete_host(host, facts)
+    complete_labels(host)
 
 
 def _complete_host(host: JsonObject, facts: HostFacts) -> None:
@@ -333,8 +334,6 @@ def merge_image(config: JsonObject, image: Mapping[str, object]) -> None:
             config["Cmd"] = texts(image, "Cmd") or config.get("Cmd")
         if config.get("Entrypoint") is None:
             config["Entrypoint"] = texts(image, "Entrypoint") or None
-    if texts(image, "Shell") and not texts(config, "Shell"):
-        config["Shell"] = texts(image, "Shell")
     _merge_health(config, section(image, "Healthcheck"))
 
 

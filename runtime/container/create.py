@@ -15,11 +15,12 @@ from runtime.container.catalogue import KIND
 from runtime.container.config import Request, complete, read_request
 from runtime.container.container import Container, Health
 from runtime.container.create_request import ENDPOINT
-from runtime.container.document import section, text, texts
+from runtime.container.document import flag, section, text, texts
 from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
 from runtime.container.network_request import request_of
 from runtime.container.security_checks import check_security
 from runtime.errors import EngineError, InvalidArgument, NotFound
+from runtime.linux import paths
 from runtime.names import new_id
 from runtime.record import replace
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from runtime.image.image_store import Image
 
 JsonObject = dict[str, object]
+
+_DIRECTORIES_KEPT = 1000
 
 INTENT = "create"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
@@ -39,6 +42,8 @@ class Creator:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._directories: set[tuple[str, ...]] = set()
+        """Layers and working directories that were found to go together."""
 
     async def create(
         self, name: str | None, body: JsonObject, platform: str | None = None
@@ -97,7 +102,8 @@ class Creator:
             for key in ("IpcMode", "PidMode"):
                 mode = text(request.host_config, key)
                 if mode.startswith("container:"):
-                    catalogue.get(mode.removeprefix("container:"))
+                    lender = catalogue.get(mode.removeprefix("container:"))
+                    request.host_config[key] = f"container:{lender.id}"
             for entry in texts(request.host_config, "VolumesFrom"):
                 catalogue.get(parse_volumes_from(entry)[0])
         except NotFound as error:
@@ -141,12 +147,36 @@ class Creator:
                 transaction.begin(INTENT, container.id)
                 parts.catalogue.save(transaction, container)
             await parts.snapshotter.prepare(container.id, container.layers)
+            await self._check_directory(container)
             await self._make_volumes(container)
             with parts.store.transaction() as transaction:
                 transaction.end(INTENT, container.id)
                 parts.catalogue.save(transaction, container, "create")
             parts.catalogue.add(container)
             undo.pop_all()
+
+    async def _check_directory(self, container: Container) -> None:
+        """Refuse a working directory that is a file of the image.
+
+        Raises:
+            EngineError: it is one.
+        """
+        directory = text(container.config, "WorkingDir")
+        key = (*container.layers, directory)
+        if directory in {"", "/"} or key in self._directories:
+            return
+        rootfs = await self._parts.snapshotter.view(container.layers)
+        try:
+            os.close(paths.open_in_root(rootfs, directory, os.O_PATH | os.O_DIRECTORY))
+        except NotADirectoryError as error:
+            raise EngineError(f"Cannot mkdir: {directory} is not a directory") from error
+        except OSError:
+            pass  # it will be made
+        finally:
+            os.close(rootfs)
+        if len(self._directories) > _DIRECTORIES_KEPT:
+            self._directories.clear()
+        self._directories.add(key)
 
     async def _make_volumes(self, container: Container) -> None:
         wanted = [mount for mount in container.mounts if mount.type == "volume"]
@@ -184,10 +214,24 @@ def _complete_endpoints(request: Request) -> None:
     mode = text(request.host_config, "NetworkMode")
     if "default" in request.endpoints:
         request.endpoints.setdefault("bridge", request.endpoints.pop("default"))
-    if mode.startswith("container:"):
+    address = text(request.config, "MacAddress")
+    if mode.startswith("container:") or flag(request.config, "NetworkDisabled"):
         request.endpoints = {}
     elif not request.endpoints:
         request.endpoints = {mode: ENDPOINT({})}
+    if address:
+        _give_address(request, mode, address)
+
+
+def _give_address(request: Request, mode: str, address: str) -> None:
+    """Give the container's own MAC address, an old field, to its first network."""
+    settings = request.endpoints.get(mode)
+    if settings is not None and not text(settings, "MacAddress"):
+        settings["MacAddress"] = address
+    request.warnings.append(
+        "The container-wide MacAddress field is now deprecated. It should be specified in "
+        "EndpointsConfig instead."
+    )
 
 
 def _record(identifier: str, name: str, request: Request, image: Image) -> Container:

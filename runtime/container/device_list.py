@@ -10,7 +10,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from runtime.container.document import sections, text
-from runtime.errors import InvalidArgument
+from runtime.container.start_errors import RUNTIME_REFUSED
+from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import devices
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _NOT_DEVICES = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"})
+_RULES_BEFORE = 16  # that Docker gives its runtime before those of the request
 _KINDS = {stat.S_IFCHR: "c", stat.S_IFBLK: "b"}
 
 
@@ -117,8 +119,11 @@ def requested(host: Mapping[str, object]) -> tuple[list[JsonObject], list[Device
     for entry in sections(host, "Devices"):
         source = os.path.realpath(text(entry, "PathOnHost"))
         target = text(entry, "PathInContainer") or text(entry, "PathOnHost")
-        access = text(entry, "CgroupPermissions") or "rwm"
+        access = text(entry, "CgroupPermissions")
         found = _device_or_directory(source, target, text(entry, "PathOnHost"))
+        if not access:
+            place = _RULES_BEFORE + len(rules)
+            raise EngineError(f"{RUNTIME_REFUSED}device access at {place} field cannot be empty")
         rules += [_rule_of(node, access) for node in found]
         nodes += found
     return nodes, rules

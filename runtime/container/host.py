@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ def read_host(facts: HostFacts) -> Host:
         capabilities=_bounding_set(),
         unified=facts.private_cgroups,
         seccomp=os.path.isdir("/proc/sys/kernel/seccomp"),
-        apparmor=_apparmor_profile(),
+        apparmor=apparmor_profile(),
         init=_init_program(),
     )
 
@@ -34,7 +35,8 @@ def _bounding_set() -> int:
     return 0
 
 
-def _apparmor_profile() -> str:
+@cache
+def apparmor_profile() -> str:
     """Return Docker's profile when AppArmor is in use and has it."""
     try:
         with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:

@@ -6,7 +6,9 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from runtime.container.document import section, text
+from runtime.container.document import flag, section, text, texts
+from runtime.container.host import apparmor_profile
+from runtime.container.security_options import UNCONFINED, parse_security_options
 from runtime.container.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
     """
     directory = parts.directory(container)
     begun = container.run > 0
+    with_files = begun and not flag(container.config, "NetworkDisabled")
     json_log = text(section(container.host_config, "LogConfig"), "Type") == "json-file"
     document: JsonObject = {
         "Id": container.id,
@@ -39,9 +42,9 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         "Args": container.args,
         "State": state_view(container),
         "Image": container.image,
-        "ResolvConfPath": os.path.join(directory, "resolv.conf") if begun else "",
-        "HostnamePath": os.path.join(directory, "hostname") if begun else "",
-        "HostsPath": os.path.join(directory, "hosts") if begun else "",
+        "ResolvConfPath": os.path.join(directory, "resolv.conf") if with_files else "",
+        "HostnamePath": os.path.join(directory, "hostname") if with_files else "",
+        "HostsPath": os.path.join(directory, "hosts") if with_files else "",
         "LogPath": log_path(parts, container) if begun and json_log else "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
@@ -49,7 +52,7 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         "Platform": container.platform,
         "MountLabel": "",
         "ProcessLabel": "",
-        "AppArmorProfile": "",
+        "AppArmorProfile": _apparmor(container),
         "ExecIDs": list(container.live.execs) or None,
         "HostConfig": container.host_config,
         "GraphDriver": parts.snapshotter.graph_driver(container.layers, container.id),
@@ -62,6 +65,18 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         NetworkSettings=network_settings(parts, container),
     )
     return document
+
+
+def _apparmor(container: Container) -> str:
+    """Return the profile that was asked for, and after a start the one that was set."""
+    host_config = container.host_config
+    asked = parse_security_options(texts(host_config, "SecurityOpt")).apparmor
+    default = apparmor_profile()
+    if container.run and not default:
+        return ""
+    if container.run and flag(host_config, "Privileged"):
+        default = UNCONFINED
+    return asked or (default if container.run else "")
 
 
 async def sizes(parts: Parts, container: Container) -> JsonObject:
@@ -86,7 +101,7 @@ def state_view(container: Container) -> JsonObject:
         "StartedAt": rfc3339(state.started_ns),
         "FinishedAt": rfc3339(state.finished_ns),
     }
-    if container.health is not None:
+    if container.health is not None and container.run > 0:
         document["Health"] = health_view(container.health)
     return document
 
@@ -124,7 +139,11 @@ _LEGACY_NUMBERS = frozenset({"GlobalIPv6PrefixLen", "IPPrefixLen"})
 def network_settings(parts: Parts, container: Container) -> JsonObject:
     """Return ``NetworkSettings``, with the old copies of the default bridge's endpoint."""
     networks = parts.networks.endpoints(container.id, container.endpoints)
-    active = container.state.active
+    active = container.state.active and not flag(container.config, "NetworkDisabled")
+    if not container.state.active:
+        # What was not used is not known, what was is kept no longer than it is in use.
+        gone = "MacAddress" if container.state.started_ns else "NetworkID"
+        networks = {name: {**endpoint, gone: ""} for name, endpoint in networks.items()}
     key = os.path.join(parts.config.tasks_path, container.task_id, "netns")
     document: JsonObject = {
         "Bridge": "",

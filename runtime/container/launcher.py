@@ -15,7 +15,7 @@ import sys
 
 from runtime.container import launcher_warmup, shim
 from runtime.container.messages import MessageError, pack, unpack
-from runtime.linux import process
+from runtime.linux import process, syscalls
 from runtime.linux.cgroups import Cgroup
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
     process.close_above(int(number))
     process.set_name("shoal-launcher")
     process.hide_from_tracers()
+    syscalls.reset_library_signals()
     # The terminal's and the system's wishes to end are the engine's business.
     process.ignore_signals(process.SIGHUP, process.SIGINT, process.SIGQUIT, process.SIGTERM)
     process.ignore_signals(process.SIGPIPE)

@@ -58,6 +58,7 @@ def _request(
         links=texts(host, "Links"),
         sysctls=string_map(host, "Sysctls"),
         mac_address=text(config, "MacAddress"),
+        networked=not flag(config, "NetworkDisabled"),
     )
 
 

@@ -196,7 +196,8 @@ class Planner:
     ) -> list[JsonObject]:
         taken = {mount.target for mount in container.mounts}
         writable = not flag(container.host_config, "ReadonlyRootfs")
-        sources = self._generated_files(container, sandbox)
+        networked = not flag(container.config, "NetworkDisabled")
+        sources = self._generated_files(container, sandbox) if networked else {}
         entries = [
             bound(sources[target], target, writable=writable)
             for target in _FILES

@@ -206,10 +206,6 @@ def _not_executable(name: str, error: OSError) -> StartFailed:
     return StartFailed("lookup", number, f'exec: "{name}": stat {name}: {reason(error)}')
 
 
-# The C library keeps these to itself: posix_spawn ignores them, and signal(2) refuses them.
-_LIBRARY_SIGNALS = {32, 33}
-
-
 def _ignored_signals() -> list[int]:
     """Return the signals that this process ignores, whoever told it so."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
@@ -217,7 +213,7 @@ def _ignored_signals() -> list[int]:
             if line.startswith("SigIgn:"):
                 bits = int(line.split()[1], 16)
                 found = {number for number in range(1, 65) if bits >> number - 1 & 1}
-                return sorted(found - _LIBRARY_SIGNALS)
+                return sorted(found.difference(syscalls.LIBRARY_SIGNALS))
     return []
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CGROUP_TYPES = {"cgroup", "cgroup2"}
 _MAGIC = {"proc": syscalls.PROC_SUPER_MAGIC, "sysfs": syscalls.SYSFS_MAGIC}
-_HIDDEN_DIRECTORY = [("source", "tmpfs"), ("nr_inodes", "1"), ("size", "4k"), ("mode", "555")]
+_HIDDEN_DIRECTORY = [("source", "tmpfs"), ("nr_inodes", "1"), ("size", "4k"), ("ro", "")]
 # What a user may mount over in /proc: files that tell about the host's resources.
 _OPEN_PROC_FILES = {
     *("/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps"),
@@ -112,6 +112,8 @@ class Root:
         if fstype == "tmpfs" and not any(key == "mode" for key, _ in pairs):
             mode = stat.S_IMODE(os.fstat(target_fd).st_mode)
             pairs = [*pairs, ("mode", f"{mode:o}")]
+        if fstype == "sysfs" and step["attributes"][0] & _READ_ONLY:
+            pairs = [*pairs, ("ro", "")]
         mount_fd = _create(fstype, pairs, step["attributes"][0])
         try:
             if fstype in _MAGIC and not mounts.mounted_root_is(mount_fd, _MAGIC[fstype]):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runtime.container.document import flag, text, texts
 from runtime.errors import EngineError
 from runtime.record import mutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+JsonObject = dict[str, object]
+
 UNCONFINED = "unconfined"
 BUILTIN = "builtin"
-_TEXTS = {"apparmor": "apparmor", "seccomp": "seccomp", "systempaths": "system_paths"}
+_TEXTS = {"apparmor": "apparmor", "seccomp": "seccomp"}
 _BOOLEANS = {"no-new-privileges": "no_new_privileges", "writable-cgroups": "writable_cgroups"}
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -33,7 +36,6 @@ class SecurityOptions:
     labels: tuple[str, ...] = ()
     no_new_privileges: bool = False
     writable_cgroups: bool = False
-    system_paths: str = ""
 
 
 def parse_security_options(options: Iterable[str]) -> SecurityOptions:
@@ -46,6 +48,15 @@ def parse_security_options(options: Iterable[str]) -> SecurityOptions:
     for option in options:
         _apply(result, option)
     return result
+
+
+def complete_labels(host_config: JsonObject) -> None:
+    """Say that SELinux does not confine a container that shares the host's processes or memory."""
+    options = texts(host_config, "SecurityOpt")
+    shared = "host" in {text(host_config, "IpcMode"), text(host_config, "PidMode")}
+    labelled = any(option.partition("=")[0] == "label" for option in options)
+    if (shared or flag(host_config, "Privileged")) and not labelled:
+        host_config["SecurityOpt"] = [*options, "label=disable"]
 
 
 def _apply(result: SecurityOptions, option: str) -> None:

@@ -159,6 +159,7 @@ class Starter:
         container.state.start(task.pid, time.time_ns())
         with self._parts.store.transaction() as transaction:
             transaction.end(INTENT, container.id)
+            self._parts.networks.connected(transaction, container.id)
             self._parts.catalogue.save(transaction, container, "start")
 
 

@@ -60,7 +60,7 @@ def container_failure(step: str, cause: str) -> StartFailure:
     if step in _EXTERNAL:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
-        return StartFailure(code=128, message=cause, request_fault=True)
+        return StartFailure(code=128, message=cause, request_fault=False)
     return StartFailure(code, _CREATE + _INIT + cause, fault)
 
 

@@ -181,7 +181,10 @@ def bind_over(source_fd: int, root_fd: int, target: str) -> bool:
 
 
 def protect(root_fd: int, target: str) -> bool:
-    """Make the tree at a path read-only by a bind onto itself; False when the path is missing."""
+    """Make a path read-only by a bind onto itself; False when the path is missing.
+
+    What is mounted below it stays as it is.
+    """
     try:
         target_fd = paths.open_in_root(root_fd, target, os.O_PATH)
     except (FileNotFoundError, NotADirectoryError):
@@ -189,7 +192,7 @@ def protect(root_fd: int, target: str) -> bool:
     try:
         copy = clone_tree("", target_fd, recursive=True)
         try:
-            set_attributes(copy, syscalls.MOUNT_ATTR_RDONLY, 0, recursive=True)
+            set_attributes(copy, syscalls.MOUNT_ATTR_RDONLY, 0)
             attach(copy, target_fd)
         finally:
             os.close(copy)

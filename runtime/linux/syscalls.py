@@ -62,7 +62,10 @@ _CLONE3, _CLOSE_RANGE, _OPENAT2, _PIDFD_GETFD, _MOUNT_SETATTR = 435, 436, 437, 4
 _COLUMN = 0 if os.uname().machine == "x86_64" else 1
 _PIVOT_ROOT = (155, 41)[_COLUMN]
 _CAPGET, _CAPSET = (125, 90)[_COLUMN], (126, 91)[_COLUMN]
+_RT_SIGACTION = (13, 134)[_COLUMN]
 _SECCOMP, _BPF, _KEYCTL = (317, 277)[_COLUMN], (321, 280)[_COLUMN], (250, 219)[_COLUMN]
+
+LIBRARY_SIGNALS = (32, 33)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # The child of clone3 must come back with the interpreter's lock held: PyDLL never lets go of it.
@@ -109,6 +112,7 @@ _move = _system_call(_NUMBER, _TEXT, _NUMBER, _TEXT, _NUMBER)
 _configure = _system_call(_NUMBER, _NUMBER, _TEXT, _TEXT, _NUMBER)
 _number_struct = _system_call(_NUMBER, _TEXT, _NUMBER)
 _two_numbers_struct = _system_call(_NUMBER, _NUMBER, _TEXT)
+_two_structs = _system_call(_NUMBER, _TEXT, _TEXT, _NUMBER)
 _clone = _system_call(_TEXT, _NUMBER, library=_libc_with_lock)
 
 
@@ -310,6 +314,16 @@ def signal_disposition(number: int, *, ignore: bool) -> None:
     handler = ctypes.c_void_p(1 if ignore else 0)
     _libc.signal.restype = ctypes.c_void_p
     _libc.signal(ctypes.c_int(number), handler)
+
+
+def reset_library_signals() -> None:
+    """Give the two signals that the C library keeps to itself their default effect back.
+
+    posix_spawn(3) ignores them in the program that it starts, and signal(2) refuses them.
+    """
+    default = bytes(32)  # struct kernel_sigaction
+    for number in LIBRARY_SIGNALS:
+        _check(_two_structs(_RT_SIGACTION, number, default, None, 8), "rt_sigaction")
 
 
 def _signal_set(numbers: Sequence[int]) -> bytes:

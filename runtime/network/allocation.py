@@ -51,6 +51,7 @@ class SandboxRequest:
     links: Sequence[str] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     mac_address: str = ""
+    networked: bool = True
     publish_ports: bool = True
     """False for a one-off that must not take the service's ports."""
 

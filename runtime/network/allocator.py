@@ -129,11 +129,11 @@ class Allocator:
         if mode == BRIDGE and request.publish_ports:
             self._publish(tx, request, allocation)
         self._write(tx, allocation)
-        for endpoint in allocation.endpoints:
-            self.record(tx, "connect", endpoint)
         return allocation
 
     def _wanted(self, request: SandboxRequest) -> dict[str, Settings]:
+        if not request.networked:
+            return {}
         _mode, name = mode_of(request.network_mode)
         wanted = {
             ("bridge" if reference == "default" else reference): settings or {}

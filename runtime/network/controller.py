@@ -236,13 +236,17 @@ class NetworkController:
     def allocate(self, tx: Transaction, request: SandboxRequest) -> Allocation:
         """Decide addresses and host ports of a start, in the caller's transaction.
 
-        Records the events ``network connect``. Only the database is touched: when the transaction
-        is undone, nothing has happened.
+        Only the database is touched: when the transaction is undone, nothing has happened.
 
         Raises:
             EngineError, NotFound, Forbidden: with Docker's wording.
         """
         return self._allocator.allocate(tx, request)
+
+    def connected(self, tx: Transaction, container_id: str) -> None:
+        """Record the events ``network connect`` of a container that has begun to run."""
+        for endpoint in self._stored[container_id].endpoints:
+            self._allocator.record(tx, CONNECT, endpoint)
 
     async def setup(self, allocation: Allocation) -> Sandbox:
         """Make the namespace, links, ports and names of an allocation; undone by `teardown`.

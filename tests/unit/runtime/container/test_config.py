@@ -81,9 +81,19 @@ def test_memory_brings_twice_as_much_with_swap() -> None:
     assert host["MemorySwap"] == 128 << 20
 
 
-def test_port_ranges_are_expanded_and_protocols_completed() -> None:
+def test_exposed_ports_stay_as_they_were_written() -> None:
     request = _completed({"ExposedPorts": {"80-81": {}, "53/udp": {}}})
-    assert set(request.config["ExposedPorts"]) == {"80/tcp", "81/tcp", "53/udp"}  # type: ignore[call-overload]
+    assert request.config["ExposedPorts"] == {"80-81": {}, "53/udp": {}}
+
+
+def test_a_working_directory_is_tidied() -> None:
+    assert _completed({"WorkingDir": "//data/../tmp//"}).config["WorkingDir"] == "/tmp"
+    assert _completed({}).config["WorkingDir"] == ""
+
+
+def test_a_health_check_without_settings_is_kept() -> None:
+    assert _completed({"Healthcheck": {}}).config["Healthcheck"] == {}
+    assert "Healthcheck" not in _completed({}).config
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from runtime.container.capability_set import DEFAULTS, choose
 from runtime.container.default_mounts import arrange, bound, mount_entry, root_propagation
 from runtime.container.mount_points import MountPoint
 from runtime.container.resource_section import build_resources, device_rules, update_resources
-from runtime.container.security_options import parse_security_options
+from runtime.container.security_options import complete_labels, parse_security_options
 from runtime.container.sysctl_section import build_sysctls
 from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import capabilities
@@ -87,6 +87,26 @@ def test_unknown_security_options(option: str, message: str) -> None:
     with pytest.raises(EngineError) as caught:
         parse_security_options([option])
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("host_config", "expected"),
+    [
+        ({}, None),
+        ({"Privileged": True}, ["label=disable"]),
+        (
+            {"PidMode": "host", "SecurityOpt": ["seccomp=unconfined"]},
+            ["seccomp=unconfined", "label=disable"],
+        ),
+        ({"IpcMode": "host", "SecurityOpt": ["label=user:x"]}, None),
+    ],
+)
+def test_who_shares_with_the_host_has_no_label(
+    host_config: dict[str, object], expected: list[str] | None
+) -> None:
+    given = host_config.get("SecurityOpt")
+    complete_labels(host_config)
+    assert host_config.get("SecurityOpt") == (expected or given)
 
 
 def test_limits_become_resources() -> None:
