@@ -81,6 +81,5 @@ CASES = (
     host("device-rules", DeviceCgroupRules=["c 42:* rmw", "b 7:1 r"]),
     host("cgroup-parent", CgroupParent="/diff-parent"),
     host("container-id-file", ContainerIDFile="/tmp/some.cid"),
-    host("runtime", Runtime="runc"),
     host("isolation", Isolation="default"),
 )
