@@ -140,6 +140,7 @@ engine/
   contexts         Which engine a command talks to
   launch           Shoal's own engine as a process: start it when nothing answers, stop it, say
                      how it is
+  service          Shoal's engine as systemd units: their text, and putting them in place
   build_context    A build context as a tar stream, without what ``.dockerignore`` excludes
   wire             JSON bodies of the Docker Engine API 1.51 as the client reads and writes them;
                      no behaviour

@@ -23,6 +23,7 @@ from runtime.container.overview import Overview
 from runtime.container.parts import Parts, no_fault
 from runtime.container.recovery import Recovery
 from runtime.container.runtimes import Runtimes
+from runtime.container.stop import stop_timeout
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
 from runtime.engine import Engine
@@ -133,6 +134,14 @@ class Assembly:
         self.parts.trash.empty()
         await self._recovery.finish()
         await self._removal.recover()
+
+    def longest_stop(self) -> int:
+        """Return the seconds until the last container would be killed if all were stopped now."""
+        return max(map(stop_timeout, self._containers.running()), default=0)
+
+    async def stop_containers(self) -> None:
+        """Stop all containers at once, as the end of the machine does; policies still hold."""
+        await self._containers.stop_all()
 
     async def close(self) -> None:
         """Let go of everything; containers run on."""

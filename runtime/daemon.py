@@ -42,6 +42,7 @@ _log = logging.getLogger("shoal")
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LOG_BYTES = 10 * 1024 * 1024
 _STOP_SECONDS = 5.0
+_STOP_MARGIN = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,7 +159,7 @@ class Daemon:
         self._tls = tls
         self._ending = asyncio.Event()
         self._urls = config.hosts or (f"unix://{config.socket_path}",)
-        self._own_sockets = False
+        self._own: list[str] = []
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -175,29 +176,43 @@ class Daemon:
             await assembly.finish_recovery()
             await self._ending.wait()
             systemd.notify(os.environ, "STOPPING=1")
+            machine_too = await asyncio.to_thread(systemd.going_down)
             assembly.engine.events.close()
             await server.close(_STOP_SECONDS)
             self._remove_sockets()
+            if machine_too:
+                await self._stop_containers(assembly)
         finally:
             await assembly.close()
 
+    async def _stop_containers(self, assembly: Assembly) -> None:
+        """Stop all containers, which the machine would not let live on; policies still hold."""
+        seconds = assembly.longest_stop()
+        _log.info("the machine is going down: containers are stopped, within %d s", seconds)
+        extension = (seconds + _STOP_MARGIN) * 1_000_000
+        systemd.notify(os.environ, f"EXTEND_TIMEOUT_USEC={extension}")
+        await assembly.stop_containers()
+
     async def _listen(self, server: HttpServer) -> None:
+        """Take systemd's sockets and open those of the settings that are not among them."""
         context: ssl.SSLContext | None = tls_context(self._tls) if self._tls else None
         activated = systemd.take_listeners(os.environ)
+        taken = {f"unix://{sock.getsockname()}" for sock in activated}
         for sock in activated:
             await server.listen(sock)
-        if activated:
-            return
-        self._own_sockets = True
-        for url in self._urls:
+        urls = self._config.hosts if activated else self._urls
+        for url in urls:
             if url.startswith("fd://"):
-                raise InvalidArgument(f"host {url}: no socket was passed by systemd")
-            sock = self._open(url, context)
-            await server.listen(sock, None if url.startswith("unix://") else context)
+                if not activated:
+                    raise InvalidArgument(f"host {url}: no socket was passed by systemd")
+            elif url not in taken:
+                sock = self._open(url, context)
+                self._own.append(url)
+                await server.listen(sock, None if url.startswith("unix://") else context)
 
     def _remove_sockets(self) -> None:
         """Take away the socket files that this engine made, while it still owns its directories."""
-        for url in self._urls if self._own_sockets else ():
+        for url in self._own:
             with contextlib.suppress(OSError):
                 os.unlink(url.removeprefix("unix://"))
 

@@ -1,4 +1,7 @@
-"""What an engine says to systemd and takes from it: ``sd_listen_fds(3)`` and ``sd_notify(3)``."""
+"""What an engine says to systemd and takes from it: ``sd_listen_fds(3)``, ``sd_notify(3)``.
+
+Whether the machine is going down is asked by ``systemctl is-system-running``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 FIRST_DESCRIPTOR = 3
+BOOTED = "/run/systemd/system"
 
 
 def take_listeners(environ: MutableMapping[str, str]) -> list[socket.socket]:
@@ -43,3 +47,35 @@ def notify(environ: MutableMapping[str, str], state: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def going_down(booted: str = BOOTED, program: str = "systemctl") -> bool:
+    """Tell whether systemd is stopping the whole machine; blocks for a moment.
+
+    Without systemd, or when it does not answer, the answer is no.
+
+    Args:
+        booted: a directory that exists where systemd is the init (``sd_booted(3)``).
+        program: ``systemctl``.
+    """
+    if not os.path.isdir(booted):
+        return False
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as answer:
+        try:
+            pid = os.posix_spawnp(
+                program,
+                [program, "is-system-running"],
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, write_end, 1),
+                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                ],
+            )
+        except OSError:
+            return False
+        finally:
+            os.close(write_end)
+        state = answer.read()
+    os.waitpid(pid, 0)
+    return state.strip() == b"stopping"

@@ -1,4 +1,4 @@
-"""``engine start``, ``stop``, ``status``: Shoal's own engine as a process."""
+"""``engine start``, ``stop``, ``status``, ``install``, ``uninstall``: Shoal's own engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compose.engine.contexts import own_engine
 from compose.engine.launch import answers, engine_pid, ensure_engine, stop_engine
 from compose.engine.transport import Transport
 from compose.errors import ShoalError, UsageError
-from compose.flags import Command
+from compose.flags import TEXT, Command, Flag
 
 if TYPE_CHECKING:
     from compose.context import Context
@@ -20,12 +20,31 @@ if TYPE_CHECKING:
 
 def engine(context: Context, args: Args) -> int:
     """Do what the first argument says."""
-    actions = {"start": _start, "stop": _stop, "status": _status}
+    actions = {"start": _start, "stop": _stop, "status": _status, "uninstall": _uninstall}
+    if args.rest[0] == "install":
+        return _install(context, args.text("group"))
+    if args.given("group"):
+        raise UsageError("--group belongs to engine install")
     if args.rest[0] not in actions:
         raise UsageError(
-            f'unknown engine command: "{args.rest[0]}"', hint=f"use {', '.join(actions)}"
+            f'unknown engine command: "{args.rest[0]}"', hint=f"use {', '.join(actions)}, install"
         )
     return actions[args.rest[0]](context)
+
+
+def _install(context: Context, group: str) -> int:
+    from compose.engine.service import Installer
+
+    path = own_engine(context.env).address.path
+    Installer(path, context.console.print).install(group, context.env)
+    return 0
+
+
+def _uninstall(context: Context) -> int:
+    from compose.engine.service import Installer
+
+    Installer(own_engine(context.env).address.path, context.console.print).uninstall()
+    return 0
 
 
 def _start(context: Context) -> int:
@@ -41,7 +60,8 @@ def _start(context: Context) -> int:
 
 def _stop(context: Context) -> int:
     path = own_engine(context.env).address.path
-    running = _running(context)
+    # Asking a socket of systemd's would start the engine that is to be stopped.
+    running = _running(context) if engine_pid(path) else 0
     if not stop_engine(path):
         context.console.note("no engine runs")
     elif running:
@@ -97,8 +117,15 @@ COMMANDS = (
     Command(
         name="engine",
         run=engine,
-        usage="start|stop|status",
-        help="Start, stop or describe Shoal's own engine",
+        usage="start|stop|status|install|uninstall",
+        help="Start, stop, describe or install Shoal's own engine",
+        flags=(
+            Flag(
+                name="group",
+                kind=TEXT,
+                help="Group that may use the engine (install); made if it is missing",
+            ),
+        ),
         least=1,
         most=1,
     ),

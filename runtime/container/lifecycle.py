@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from runtime.container import inspection, listing
@@ -25,7 +26,7 @@ from runtime.container.stop import Stopper
 from runtime.container.top import top
 from runtime.container.uninterrupted import Uninterrupted
 from runtime.container.update import update
-from runtime.errors import Conflict, InvalidArgument, NotFound, NotModified
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound, NotModified
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from runtime.filters import Filters
 
 JsonObject = dict[str, object]
+
+_log = logging.getLogger(__name__)
 
 
 class Containers:
@@ -69,6 +72,21 @@ class Containers:
         self.stopper.unpaused.append(health.resume)
         self.ender.before.append(health.stopped)
         self.remover.forget.append(execs.drop_all)
+
+    def running(self) -> list[Container]:
+        """Return the containers that run, paused ones among them."""
+        return [container for container in self.parts.catalogue if container.state.active]
+
+    async def stop_all(self) -> None:
+        """Stop what runs, each with its own signal and timeout, without the mark of a stop by hand.
+
+        Nothing is started by a policy any more; the policies hold when the next engine starts.
+        """
+        await self.restarter.close()
+        stops = (self.stopper.stop(container, by_hand=False) for container in self.running())
+        for failure in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(failure, EngineError) and not isinstance(failure, NotModified):
+                _log.warning("%s", failure.message)
 
     async def close(self) -> None:
         """Let go of everything that belongs to this engine process; containers run on."""

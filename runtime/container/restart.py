@@ -43,24 +43,31 @@ def next_restart(container: Container, now_ns: int) -> int | None:
 
 
 def _wanted(container: Container) -> bool:
-    policy = section(container.host_config, "RestartPolicy")
-    name, limit = text(policy, "Name"), number(policy, "MaximumRetryCount")
+    name = text(section(container.host_config, "RestartPolicy"), "Name")
     if container.manually_stopped or container.live.stop_asked or container.state.removing:
         return False
     if name == "on-failure":
-        again = container.restart_count < limit or not limit
-        return container.state.exit_code != 0 and again
+        return container.state.exit_code != 0 and _tries_left(container)
     return name in {"always", "unless-stopped"}
 
 
 def wanted_at_boot(container: Container) -> bool:
-    """Decide for a container that is not running when the engine starts."""
+    """Decide for a container that is not running when the engine starts.
+
+    As Docker's: ``always`` counts after a stop by hand too, and so does ``on-failure`` when that
+    stop ended it with a code other than zero.
+    """
     name = text(section(container.host_config, "RestartPolicy"), "Name")
-    if name == "always":
-        return container.state.started_ns > 0
-    if name == "unless-stopped":
-        return container.state.started_ns > 0 and not container.manually_stopped
-    return False
+    if not container.state.started_ns:
+        return False
+    if name == "on-failure":
+        return container.state.exit_code != 0 and _tries_left(container)
+    return name == "always" or (name == "unless-stopped" and not container.manually_stopped)
+
+
+def _tries_left(container: Container) -> bool:
+    limit = number(section(container.host_config, "RestartPolicy"), "MaximumRetryCount")
+    return container.restart_count < limit or not limit
 
 
 def remaining(container: Container, now_ns: int) -> float:
@@ -75,10 +82,11 @@ class Restarter:
     def __init__(self, start: Callable[[Container], Awaitable[None]]) -> None:
         self._start = start
         self._planned: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
 
     def plan(self, container: Container) -> None:
         """Start a container at its `restart_at_ns`; without one nothing happens."""
-        if container.restart_at_ns is None:
+        if container.restart_at_ns is None or self._closed:
             return
         self.cancel(container)
         delay = remaining(container, time.time_ns())
@@ -93,6 +101,7 @@ class Restarter:
 
     async def close(self) -> None:
         """Forget all planned restarts; the rows keep their times for the next engine."""
+        self._closed = True
         planned = tuple(self._planned.values())
         self._planned.clear()
         for task in planned:

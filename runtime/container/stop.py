@@ -58,7 +58,7 @@ class Stopper:
             NotModified: it is not running.
         """
         number = parse_signal(signal or text(container.config, "StopSignal") or "SIGTERM")
-        limit = _timeout(container, seconds)
+        limit = stop_timeout(container, seconds)
         async with container.live.lock:
             if await self._cancel_restart(container, by_hand=by_hand):
                 return
@@ -234,7 +234,11 @@ def _signal(number: int) -> dict[str, str]:
     return {"signal": str(int(number))}
 
 
-def _timeout(container: Container, asked: int | None) -> int:
+def stop_timeout(container: Container, asked: int | None = None) -> int:
+    """Return the seconds between the signal that stops a container and the one that kills it.
+
+    Negative means for ever; without a wish it is the container's own, or ten.
+    """
     if asked is not None:
         return asked
     own = container.config.get("StopTimeout")

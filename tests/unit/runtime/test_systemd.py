@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.systemd import notify, take_listeners
+from runtime.systemd import going_down, notify, take_listeners
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +67,21 @@ def test_state_is_sent_to_systemd(tmp_path: Path, abstract: bool) -> None:
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nonexistent/n"}])
 def test_nobody_wants_to_know_is_no_error(environ: dict[str, str]) -> None:
     assert notify(environ, "READY=1") is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "ends"),
+    [("stopping", 1, True), ("running", 0, False), ("degraded", 1, False), ("", 1, False)],
+)
+def test_whether_the_machine_ends(tmp_path: Path, answer: str, code: int, ends: bool) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(
+        f'#!/bin/sh\n[ "$*" = is-system-running ] || exit 9\necho {answer}\nexit {code}\n'
+    )
+    program.chmod(0o755)
+    assert going_down(str(tmp_path), str(program)) == ends
+
+
+def test_without_systemd_no_machine_ends(tmp_path: Path) -> None:
+    assert not going_down(str(tmp_path / "absent"), "/bin/false")
+    assert not going_down(str(tmp_path), str(tmp_path / "absent"))

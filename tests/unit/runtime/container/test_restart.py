@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from runtime.container.restart import (
     FIRST_WAIT_NS,
     LONGEST_WAIT_NS,
     STABLE_NS,
+    Restarter,
     next_restart,
     remaining,
     wanted_at_boot,
@@ -84,7 +86,8 @@ def test_a_late_engine_waits_no_longer_than_the_back_off() -> None:
         ("always", True, True),
         ("unless-stopped", True, False),
         ("unless-stopped", False, True),
-        ("on-failure", False, False),
+        ("on-failure", False, True),
+        ("on-failure", True, True),
         ("no", False, False),
     ],
 )
@@ -92,3 +95,37 @@ def test_at_the_engines_start(policy: str, by_hand: bool, starts: bool) -> None:
     container = _ended(policy)
     container.manually_stopped = by_hand
     assert wanted_at_boot(container) == starts
+
+
+@pytest.mark.parametrize(
+    ("code", "restarts", "starts"), [(0, 0, False), (137, 0, True), (1, 1, True), (1, 2, False)]
+)
+def test_what_failed_is_tried_again_at_the_engines_start(
+    code: int, restarts: int, starts: bool
+) -> None:
+    container = _ended("on-failure", limit=2)
+    container.state.exit_code, container.restart_count = code, restarts
+    assert wanted_at_boot(container) == starts
+
+
+def test_what_was_never_started_is_not_started_with_the_engine() -> None:
+    container = _ended("always")
+    container.state.started_ns = 0
+    assert not wanted_at_boot(container)
+
+
+async def test_nothing_is_planned_any_more_after_the_end() -> None:
+    started = asyncio.Event()
+
+    async def start(container: Container) -> None:
+        del container
+        started.set()
+
+    restarter = Restarter(start)
+    await restarter.close()
+    container = _ended("always")
+    container.restart_at_ns = 1
+    restarter.plan(container)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not others
+    assert not started.is_set()
