@@ -138,7 +138,7 @@ CONFIG = (
     *done("container.create:Creator._complete_mounts", "Volumes"),
     *done("container.container:Container.labels", "Labels"),
     *done("container.stop:Stopper.stop", "StopSignal"),
-    *done("container.stop:_timeout", "StopTimeout"),
+    *done("container.stop:stop_timeout", "StopTimeout"),
     *done("container.commit:_config", "OnBuild", "ArgsEscaped"),
     *done("container.create_request:read_create_request", "HostConfig", "NetworkingConfig"),
     *done("container.planning:Planner.exec_plan", "AttachStdin"),
@@ -211,7 +211,10 @@ BODIES: dict[str, tuple[Entry, ...]] = {
     ),
     "LogConfig": done("container.planning:Planner.log_order", "Type", "Config"),
     "PortBinding": done("network.port_bindings:wishes", "HostIp", "HostPort"),
-    "RestartPolicy": done("container.restart:_wanted", "Name", "MaximumRetryCount"),
+    "RestartPolicy": (
+        *done("container.restart:_wanted", "Name"),
+        *done("container.restart:_tries_left", "MaximumRetryCount"),
+    ),
     "Mount": _MOUNT,
     "BindOptions": (
         *done("container.mount_points:_bind_mount", "Propagation", "CreateMountpoint"),

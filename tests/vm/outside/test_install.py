@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.support.machine_engine import MachineEngine
     from tests.support.machine_qemu import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.vm, pytest.mark.timeout(3600)]
 
 SOCKET = "/run/shoal/shoal.sock"
 

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.machine_engine import MachineEngine
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.root, pytest.mark.vm, pytest.mark.timeout(3600)]
 
 
 def policy(name: str, **settings: object) -> dict[str, object]:
