@@ -228,6 +228,8 @@ container/
                     external one
   spec              What a create request means, as a runtime specification of the Open Container
                     Initiative
+  spec_fields       Every field of ``config.json`` (OCI runtime specification): carried out, or
+                    refused by name
   start             Start: a created or ended container gets a process
   start_errors      Why a program could not be started: Docker's exit code, status and text for
                     each cause

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
+from runtime.container.spec_fields import check_spec
 from runtime.container.start_errors import REFUSED_IN_INIT, RUNTIME_REFUSED
 from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import capabilities, mounts, seccomp
@@ -64,8 +65,9 @@ def compile_plan(
         groups: ``HostConfig.GroupAdd``, likewise.
 
     Raises:
-        InvalidArgument: A word of the specification is unknown.
+        InvalidArgument: A word of the specification is unknown, or a field is not carried out.
     """
+    check_spec(spec)
     process, linux = section(spec, "process"), section(spec, "linux")
     size = section(process, "consoleSize")
     policy = section(linux, "seccomp")

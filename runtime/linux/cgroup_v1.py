@@ -65,6 +65,8 @@ class CgroupV1:
 
     def update(self, resources: Resources) -> None:
         """Set the given limits; those that are not given stay as they are."""
+        if resources.get("unified"):
+            raise OSError(errno.EOPNOTSUPP, "linux.resources.unified needs cgroup v2")
         for controller, name, value in self._writes(resources):
             directory = self.directory(controller)
             if directory and not self._lacks_swap(directory, name):
