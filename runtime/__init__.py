@@ -251,6 +251,8 @@ container/
   update            ``POST /containers/{id}/update``: limits and restart policy, also of a running
                     container
   waiting_attach    A client that attached to a container which does not run yet
+  working_directory  The working directory of a container, made when it is created
+                    (``WorkingDir``)
 
 image/
   archive         Images in tar archives: load, save and import

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runtime.build.dockerfile import DockerfileError, Instruction, parse_line
 from runtime.build.stages import split_pairs
 from runtime.build.words import expand, expand_words
+from runtime.container.timestamps import go_duration
 from runtime.errors import InvalidArgument
 from runtime.image.times import parse_duration
 from runtime.record import field, mutable
@@ -30,7 +31,6 @@ PROXIES = frozenset(
     for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for name in (upper, upper.lower())
 )
-_NANO = 1_000_000_000
 _CHECK_TIMES = {
     "interval": "Interval",
     "timeout": "Timeout",
@@ -338,24 +338,6 @@ def _shown_check(check: JsonObject) -> str:
     test = check["Test"]
     words = [str(word) for word in test] if isinstance(test, list) else []
     return f"&{{{quoted(words)} {shown} '\\x{retries & 0xFF:02x}'}}"
-
-
-def go_duration(nanoseconds: int) -> str:
-    """Return a duration as Go prints it: ``0s``, ``1.5s``, ``1m0s``, ``300ms``."""
-    if nanoseconds == 0:
-        return "0s"
-    if nanoseconds < _NANO:
-        for size, unit in ((1_000_000, "ms"), (1000, "µs"), (1, "ns")):
-            if nanoseconds >= size:
-                return f"{nanoseconds / size:.9g}{unit}"
-    seconds, rest = divmod(nanoseconds, _NANO)
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    text = f"{second}{fraction}s"
-    if hours:
-        return f"{hours}h{minute}m{text}"
-    return f"{minute}m{text}" if minutes else text
 
 
 def quoted(words: Sequence[str]) -> str:

@@ -112,6 +112,8 @@ class Live:
     stop_asked: bool = False
     killed: bool = False
     """SIGKILL was sent to this run."""
+    restarting_by_hand: bool = False
+    """It is stopped in order to be started again, so it does not remove itself."""
     removing: asyncio.Future[None] | None = None
     past: bool = False
     """Nothing is left of it but its row: its anonymous volumes are being removed."""
@@ -126,7 +128,8 @@ class Container:
         layers: chain ids of the image's layers, lowest first.
         endpoints: settings by network, as the client asked for them.
         run: counts the starts; names the task and guards against events of earlier runs.
-        manually_stopped: a client ended it; policies respect that.
+        manually_stopped: a client sent it a signal; the policy ``unless-stopped`` respects that.
+        restarts_cancelled: the signal was one that ends it: no policy starts it again.
         restart_at_ns: when a policy will start it again.
     """
 
@@ -148,6 +151,7 @@ class Container:
     run: int = 0
     restart_count: int = 0
     manually_stopped: bool = False
+    restarts_cancelled: bool = False
     restart_at_ns: int | None = None
     backoff_ns: int = 0
     dropped_log_bytes: int = 0

@@ -19,8 +19,8 @@ from runtime.container.document import flag, section, text, texts
 from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
 from runtime.container.network_request import request_of
 from runtime.container.security_checks import check_security
+from runtime.container.working_directory import make_working_directory
 from runtime.errors import EngineError, InvalidArgument, NotFound
-from runtime.linux import paths
 from runtime.names import new_id
 from runtime.record import replace
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
-_DIRECTORIES_KEPT = 1000
 
 INTENT = "create"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
@@ -42,8 +41,6 @@ class Creator:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._directories: set[tuple[str, ...]] = set()
-        """Layers and working directories that were found to go together."""
 
     async def create(
         self, name: str | None, body: JsonObject, platform: str | None = None
@@ -147,36 +144,13 @@ class Creator:
                 transaction.begin(INTENT, container.id)
                 parts.catalogue.save(transaction, container)
             await parts.snapshotter.prepare(container.id, container.layers)
-            await self._check_directory(container)
+            await make_working_directory(parts, container)
             await self._make_volumes(container)
             with parts.store.transaction() as transaction:
                 transaction.end(INTENT, container.id)
                 parts.catalogue.save(transaction, container, "create")
             parts.catalogue.add(container)
             undo.pop_all()
-
-    async def _check_directory(self, container: Container) -> None:
-        """Refuse a working directory that is a file of the image.
-
-        Raises:
-            EngineError: it is one.
-        """
-        directory = text(container.config, "WorkingDir")
-        key = (*container.layers, directory)
-        if directory in {"", "/"} or key in self._directories:
-            return
-        rootfs = await self._parts.snapshotter.view(container.layers)
-        try:
-            os.close(paths.open_in_root(rootfs, directory, os.O_PATH | os.O_DIRECTORY))
-        except NotADirectoryError as error:
-            raise EngineError(f"Cannot mkdir: {directory} is not a directory") from error
-        except OSError:
-            pass  # it will be made
-        finally:
-            os.close(rootfs)
-        if len(self._directories) > _DIRECTORIES_KEPT:
-            self._directories.clear()
-        self._directories.add(key)
 
     async def _make_volumes(self, container: Container) -> None:
         wanted = [mount for mount in container.mounts if mount.type == "volume"]

@@ -2,7 +2,7 @@
 
 Order: the exit is committed (with an intent, so that recovery goes on from there), the shim is told
 so that clients see the end of their streams, network and cgroup are undone, then leases are freed
-and the events published in Docker's order: ``network disconnect``, ``volume unmount``, ``oom``,
+and the events published in Docker's order: ``oom``, ``network disconnect``, ``volume unmount``,
 ``stop``, ``die``. Waiters learn of it last. Each step may be done twice.
 """
 
@@ -121,6 +121,8 @@ class Ender:
         with parts.store.transaction() as transaction:
             transaction.end(INTENT, container.id)
             transaction.end("stop", container.id)
+            if container.state.oom_killed:
+                parts.catalogue.record(transaction, container, "oom")
             parts.networks.release(transaction, container.id)
             record_unmounts(parts, transaction, container)
             self._record_end(transaction, container)
@@ -128,8 +130,6 @@ class Ender:
 
     def _record_end(self, transaction: Transaction, container: Container) -> None:
         catalogue, state = self._parts.catalogue, container.state
-        if state.oom_killed:
-            catalogue.record(transaction, container, "oom")
         if container.live.stop_asked:
             catalogue.record(transaction, container, "stop")
         duration = duration_seconds(state.started_ns, state.finished_ns)

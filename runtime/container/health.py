@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.container import Health, HealthResult
 from runtime.container.document import number, section, texts
+from runtime.container.timestamps import go_duration
 from runtime.errors import EngineError
 from runtime.record import record
 
@@ -178,8 +179,9 @@ class HealthMonitor:
                 code = await probe.ended()
         except TimeoutError:
             await _end(probe)
-            seconds = f"{check.timeout / _SECOND:g}s"
-            return -1, f"Health check exceeded timeout ({seconds}): {collected.text()}"
+            text = f"Health check exceeded timeout ({go_duration(check.timeout)})"
+            output = collected.text()
+            return -1, f"{text}: {output}" if output else text
         except asyncio.CancelledError:
             probe.signal(signal.SIGKILL)
             raise

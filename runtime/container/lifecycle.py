@@ -20,13 +20,14 @@ from runtime.container.remove import Remover
 from runtime.container.rename import rename
 from runtime.container.restart import Restarter
 from runtime.container.sessions import AttachSessions
+from runtime.container.signals import parse_signal
 from runtime.container.start import Starter
 from runtime.container.stats import open_stats
 from runtime.container.stop import Stopper
 from runtime.container.top import top
 from runtime.container.uninterrupted import Uninterrupted
 from runtime.container.update import update
-from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound, NotModified
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotModified
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -117,6 +118,7 @@ class Containers:
         except NotModified:
             raise
         except Exception:
+            container.live.restarting_by_hand = False
             await self.remover.remove_itself(container)
             raise
 
@@ -133,7 +135,14 @@ class Containers:
         grace: int | None = None,
     ) -> None:
         """Stop a container."""
-        await self._whole(self.stopper.stop(self.find(ref), signal, grace))
+        container = self.find(ref)
+        try:
+            await self._whole(self.stopper.stop(container, signal, grace))
+        except NotModified:
+            raise
+        except EngineError as error:
+            message = f"cannot stop container: {ref}: {error.message}"
+            raise EngineError(message) from error
 
     async def restart(
         self,
@@ -142,22 +151,33 @@ class Containers:
         grace: int | None = None,
     ) -> None:
         """Stop a container if it runs, then start it."""
-        await self._whole(self._restart(self.find(ref), signal, grace))
+        container = self.find(ref)
+        try:
+            await self._whole(self._restart(container, signal, grace))
+        except EngineError as error:
+            message = f"Cannot restart container {ref}: {error.message}"
+            raise EngineError(message) from error
 
     async def _restart(self, container: Container, signal: str | None, grace: int | None) -> None:
-        with contextlib.suppress(NotModified):
-            await self.stopper.stop(container, signal, grace, by_hand=False)
-        await self._start(container)
+        container.live.restarting_by_hand = True
+        try:
+            with contextlib.suppress(NotModified):
+                await self.stopper.stop(container, signal, grace, by_hand=False)
+            with contextlib.suppress(NotModified):
+                await self._start(container)
+        finally:
+            container.live.restarting_by_hand = False
         with self.parts.store.transaction() as transaction:
             self.parts.catalogue.record(transaction, container, "restart")
 
     async def kill(self, ref: str, signal: str | None = None) -> None:
         """Send a signal."""
         try:
+            number = parse_signal(signal or "SIGKILL")
             container = self.find(ref)
-        except NotFound as error:
-            raise NotFound(f"cannot kill container: {ref}: {error.message}") from error
-        await self._whole(self.stopper.kill(container, ref, signal))
+            await self._whole(self.stopper.kill(container, number))
+        except EngineError as error:
+            raise type(error)(f"cannot kill container: {ref}: {error.message}") from error
 
     async def pause(self, ref: str) -> None:
         """Freeze all processes of a container."""
@@ -195,7 +215,8 @@ class Containers:
         task = container.live.task
         if task is None:
             raise Conflict(f"container {container.id} is not running")
-        await task.resize(height, width)
+        if container.tty:  # without a terminal nothing happens, but it is told
+            await task.resize(height, width)
         extra = {"height": str(height), "width": str(width)}
         self.parts.catalogue.publish(container, "resize", extra)
 

@@ -117,6 +117,7 @@ class Recovery:
             container.state.start(pid, begun or time.time_ns())
             with parts.store.transaction() as transaction:
                 transaction.end(start.INTENT, container.id)
+                parts.networks.connected(transaction, container.id)
                 parts.catalogue.save(transaction, container, "start")
             await self._take(container, found)
             return

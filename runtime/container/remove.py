@@ -109,7 +109,10 @@ class Remover:
 
     async def remove_itself(self, container: Container) -> None:
         """Remove a container with ``AutoRemove`` after its end, with its anonymous volumes."""
-        if not container.auto_remove or container.state.running or container.state.removing:
+        state = container.state
+        if not container.auto_remove or state.running or state.removing:
+            return
+        if container.live.restarting_by_hand:
             return
         await self.remove(container, container.id, volumes=True)
 

@@ -44,11 +44,11 @@ def next_restart(container: Container, now_ns: int) -> int | None:
 
 def _wanted(container: Container) -> bool:
     name = text(section(container.host_config, "RestartPolicy"), "Name")
-    if container.manually_stopped or container.live.stop_asked or container.state.removing:
+    if container.restarts_cancelled or container.live.stop_asked or container.state.removing:
         return False
     if name == "on-failure":
         return container.state.exit_code != 0 and _tries_left(container)
-    return name in {"always", "unless-stopped"}
+    return name == "always" or (name == "unless-stopped" and not container.manually_stopped)
 
 
 def wanted_at_boot(container: Container) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from runtime.errors import InvalidArgument
 
 _REALTIME_FIRST, _REALTIME_LAST = 34, 64
-_EXTRA = {"CLD": 17, "POLL": 29, "IOT": 6, "STKFLT": 16, "UNUSED": 31}
+_NAMED_UP, _NAMED_DOWN = 15, 14
+"""How far names count up from RTMIN and down from RTMAX."""
+_EXTRA = {"CLD": 17, "POLL": 29, "IOT": 6, "STKFLT": 16}
 
 
 def _names() -> dict[str, int]:
@@ -17,14 +20,15 @@ def _names() -> dict[str, int]:
         if not entry.name.startswith("SIGRT")
     }
     names.update(_EXTRA)
-    for number in range(_REALTIME_FIRST, _REALTIME_LAST + 1):
-        low, high = number - _REALTIME_FIRST, _REALTIME_LAST - number
-        names[f"RTMIN+{low}" if low else "RTMIN"] = number
-        names[f"RTMAX-{high}" if high else "RTMAX"] = number
+    names.update(RTMIN=_REALTIME_FIRST, RTMAX=_REALTIME_LAST)
+    names.update({f"RTMIN+{n}": _REALTIME_FIRST + n for n in range(1, _NAMED_UP + 1)})
+    names.update({f"RTMAX-{n}": _REALTIME_LAST - n for n in range(1, _NAMED_DOWN + 1)})
     return names
 
 
 _NUMBERS = _names()
+_SUPPORTED = frozenset(_NUMBERS.values())
+_DECIMAL = re.compile(r"[+-]?[0-9]+")
 
 
 def parse_signal(value: str) -> int:
@@ -33,9 +37,11 @@ def parse_signal(value: str) -> int:
     Raises:
         InvalidArgument: there is no such signal.
     """
-    if value.isdecimal():
+    if _DECIMAL.fullmatch(value):
         number = int(value)
-        if 0 < number <= _REALTIME_LAST:
+        if number and number not in _SUPPORTED:
+            raise InvalidArgument(f"the linux daemon does not support signal {number}")
+        if number:
             return number
     else:
         found = _NUMBERS.get(value.upper().removeprefix("SIG"))

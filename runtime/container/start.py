@@ -115,7 +115,7 @@ class Starter:
         container.run += 1
         container.restart_at_ns = None
         if not by_policy:
-            container.manually_stopped = False
+            container.manually_stopped = container.restarts_cancelled = False
             container.restart_count = container.backoff_ns = 0
         live.stop_asked = live.killed = False
         live.ended.clear()

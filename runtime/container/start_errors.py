@@ -24,6 +24,10 @@ _EXTERNAL = {
     START: "failed to start task for container: OCI runtime start failed: ",
     EXEC: "OCI runtime exec failed: ",
 }
+_NOT_A_DIRECTORY = (
+    ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified "
+    "host path exists and is the expected type"
+)
 _MISSING = ("executable file not found", "no such file or directory", "not found")
 
 
@@ -61,6 +65,8 @@ def container_failure(step: str, cause: str) -> StartFailure:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=False)
+    if "not a directory" in cause:
+        cause += _NOT_A_DIRECTORY
     return StartFailure(code, _CREATE + _INIT + cause, fault)
 
 

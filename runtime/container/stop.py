@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runtime.container.document import text
 from runtime.container.ending import notify
 from runtime.container.signals import parse_signal
-from runtime.errors import Conflict, EngineError, InvalidArgument, NotModified
+from runtime.errors import Conflict, EngineError, NotModified
 from runtime.linux.cgroups import Cgroup
 
 if TYPE_CHECKING:
@@ -66,12 +66,13 @@ class Stopper:
                 raise NotModified(f"Container already stopped: {container.name}")
             run = container.run
             container.live.stop_asked = True
-            container.manually_stopped = by_hand or container.manually_stopped
+            if by_hand:
+                _cancel_restarts(container, number)
             deadline = None if limit < 0 else time.time_ns() + limit * _SECOND
             with self._parts.store.transaction() as transaction:
                 transaction.begin(INTENT, container.id, run, deadline)
                 self._parts.catalogue.save(transaction, container, "kill", extra=_signal(number))
-            await self._send(container, number)
+            await self._send_locked(container, number)
         await self.finish(container, run, None if limit < 0 else float(limit))
 
     async def finish(self, container: Container, run: int, seconds: float | None) -> None:
@@ -82,35 +83,23 @@ class Stopper:
             self._record_kill(container, signals.SIGKILL)
         await self._thaw(container)
         if not await self._ended(container, run, _AFTER_KILL):
-            raise EngineError(
-                f"cannot stop container: {container.name}: tried to kill container, but did not "
-                "receive an exit event"
-            )
+            raise EngineError("tried to kill container, but did not receive an exit event")
 
-    async def kill(self, container: Container, ref: str, signal: str | None) -> None:
+    async def kill(self, container: Container, number: int) -> None:
         """Send a signal; SIGKILL waits for the end.
 
         Raises:
-            InvalidArgument: there is no such signal.
             Conflict: it is not running.
         """
-        try:
-            number = parse_signal(signal or "SIGKILL")
-        except InvalidArgument as error:
-            raise InvalidArgument(f"cannot kill container: {ref}: {error.message}") from error
-        stop_signal = parse_signal(text(container.config, "StopSignal") or "SIGTERM")
         async with container.live.lock:
             if await self._cancel_restart(container, by_hand=True):
                 return
             if not container.state.running:
-                raise Conflict(
-                    f"cannot kill container: {ref}: container {container.id} is not running"
-                )
+                raise Conflict(f"container {container.id} is not running")
             run = container.run
-            if number in {signals.SIGKILL, stop_signal}:
-                container.manually_stopped = True
+            _cancel_restarts(container, number)
             self._parts.catalogue.commit(container, "kill", extra=_signal(number))
-            await self._send(container, number)
+            await self._send_locked(container, number)
         if number == signals.SIGKILL:
             await self._thaw(container)
             await self._ended(container, run, _AFTER_KILL)
@@ -123,7 +112,7 @@ class Stopper:
             if not container.state.running:
                 return
             run = container.run
-            container.manually_stopped = True
+            _cancel_restarts(container, signals.SIGKILL)
             kill = _signal(signals.SIGKILL)
             self._parts.catalogue.commit(container, "kill", extra=kill)
             await self._send(container, signals.SIGKILL)
@@ -162,11 +151,20 @@ class Stopper:
         async with container.live.lock:
             if not container.state.paused:
                 raise EngineError(f"Container {container.id} is not paused")
-            await self._unfreeze(container)
-            container.state.paused = False
-            self._parts.catalogue.commit(container, "unpause")
+            await self._unpause_locked(container)
+
+    async def _unpause_locked(self, container: Container) -> None:
+        await self._unfreeze(container)
+        container.state.paused = False
+        self._parts.catalogue.commit(container, "unpause")
         for call in self.unpaused:
             call(container)
+
+    async def _send_locked(self, container: Container, number: int) -> None:
+        """Send a signal; a paused container that it is to end goes on to see it."""
+        await self._send(container, number)
+        if container.state.paused and number != signals.SIGKILL and _ends(container, number):
+            await self._unpause_locked(container)
 
     async def _cancel_restart(self, container: Container, *, by_hand: bool) -> bool:
         """End the pause before a restart; tells whether there was one."""
@@ -176,6 +174,7 @@ class Stopper:
         container.state.running = container.state.restarting = False
         container.restart_at_ns = None
         container.manually_stopped = by_hand or container.manually_stopped
+        container.restarts_cancelled = by_hand or container.restarts_cancelled
         self._parts.catalogue.commit(container)
         notify(container.live.exit_waiters, container)
         return True
@@ -228,6 +227,19 @@ class Stopper:
             await loop.run_in_executor(self._parts.mounts, work)  # type: ignore[arg-type]
         except OSError as error:
             raise EngineError(f"cannot change the freezer: {error}") from error
+
+
+def _ends(container: Container, number: int) -> bool:
+    """Whether a signal is meant to end a container: all do that has no stop signal of its own."""
+    own = text(container.config, "StopSignal")
+    return not own or number in {signals.SIGKILL, parse_signal(own)}
+
+
+def _cancel_restarts(container: Container, number: int) -> None:
+    """Note what restart policies have to respect of a signal that a client sent."""
+    container.manually_stopped = True
+    if _ends(container, number):
+        container.restarts_cancelled = True
 
 
 def _signal(number: int) -> dict[str, str]:

@@ -51,6 +51,24 @@ def words(seconds: float) -> str:
     return f"{int(seconds / _HOUR) // 24 // 365} years"
 
 
+def go_duration(nanoseconds: int) -> str:
+    """Return a duration as Go prints it: ``0s``, ``1.5s``, ``1m0s``, ``300ms``."""
+    if nanoseconds == 0:
+        return "0s"
+    if nanoseconds < _SECOND:
+        for size, unit in ((1_000_000, "ms"), (1000, "µs"), (1, "ns")):
+            if nanoseconds >= size:
+                return f"{nanoseconds / size:.9g}{unit}"
+    seconds, rest = divmod(nanoseconds, _SECOND)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    text = f"{second}{fraction}s"
+    if hours:
+        return f"{hours}h{minute}m{text}"
+    return f"{minute}m{text}" if minutes else text
+
+
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": _SECOND}
 _UNITS.update(m=_MINUTE * _SECOND, h=_HOUR * _SECOND)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h))+\Z")

@@ -73,7 +73,7 @@ def changed(old: JsonObject, changes: JsonObject) -> JsonObject:
         Conflict: a change cannot go with what there is.
     """
     policy = section(changes, "RestartPolicy")
-    if text(policy, "Name") and flag(old, "AutoRemove"):
+    if text(policy, "Name") not in {"", "no"} and flag(old, "AutoRemove"):
         raise Conflict(
             "Restart policy cannot be updated because AutoRemove is enabled for the container"
         )

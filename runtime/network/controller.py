@@ -245,7 +245,8 @@ class NetworkController:
 
     def connected(self, tx: Transaction, container_id: str) -> None:
         """Record the events ``network connect`` of a container that has begun to run."""
-        for endpoint in self._stored[container_id].endpoints:
+        allocation = self._stored.get(container_id) or self._allocator.find(container_id)
+        for endpoint in allocation.endpoints if allocation is not None else ():
             self._allocator.record(tx, CONNECT, endpoint)
 
     async def setup(self, allocation: Allocation) -> Sandbox:

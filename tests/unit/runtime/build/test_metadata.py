@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runtime.build.dockerfile import parse_line
-from runtime.build.metadata import Settings, apply_changes, apply_metadata, go_duration, set_workdir
+from runtime.build.metadata import Settings, apply_changes, apply_metadata, set_workdir
+from runtime.container.timestamps import go_duration
 from runtime.errors import InvalidArgument
 
 
