@@ -65,7 +65,7 @@ def container_failure(step: str, cause: str) -> StartFailure:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=False)
-    if "not a directory" in cause:
+    if "not a directory" in cause and "Are you trying" not in cause:
         cause += _NOT_A_DIRECTORY
     return StartFailure(code, _CREATE + _INIT + cause, fault)
 

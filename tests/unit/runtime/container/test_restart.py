@@ -51,8 +51,19 @@ def test_the_policy_and_the_code_decide(policy: str, code: int, *, restarts: boo
 @pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
 def test_what_was_stopped_by_hand_stays_stopped(policy: str) -> None:
     container = _ended(policy)
-    container.manually_stopped = True
+    container.manually_stopped = container.restarts_cancelled = True
     assert next_restart(container, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "restarts"), [("always", True), ("unless-stopped", False), ("on-failure", True)]
+)
+def test_a_signal_that_was_not_to_end_it_counts_for_unless_stopped(
+    policy: str, *, restarts: bool
+) -> None:
+    container = _ended(policy)
+    container.manually_stopped = True
+    assert (next_restart(container, 0) is not None) == restarts
 
 
 def test_the_wait_doubles_up_to_a_minute_and_a_long_run_resets_it() -> None:

@@ -25,7 +25,13 @@ def test_names_and_numbers_are_understood(text: str, number: int) -> None:
     assert parse_signal(text) == number
 
 
-@pytest.mark.parametrize("text", ["NOPE", "0", "65", "-1", ""])
+@pytest.mark.parametrize("text", ["NOPE", "0", "", "1x", "UNUSED", "RTMIN+16", "RTMAX-15"])
 def test_others_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid signal: "):
         parse_signal(text)
+
+
+@pytest.mark.parametrize("number", [-1, 32, 33, 65])
+def test_numbers_that_are_no_signals_of_users_are_refused(number: int) -> None:
+    with pytest.raises(InvalidArgument, match=f"the linux daemon does not support signal {number}"):
+        parse_signal(str(number))

@@ -28,6 +28,11 @@ def test_the_cause_decides_code_and_status(
     assert failure.message.endswith(cause)
 
 
+def test_a_file_in_the_place_of_a_directory_is_explained() -> None:
+    message = container_failure("lookup", 'exec: "/x/y": stat /x/y: not a directory').message
+    assert ": not a directory: Are you trying to mount a directory onto a file" in message
+
+
 def test_failures_say_that_they_are_inits() -> None:
     assert "error during container init: " in container_failure("mount", "error").message
 
