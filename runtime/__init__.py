@@ -150,8 +150,12 @@ container/
   lifecycle         `Containers`: everything the API does with containers, in one object
   limit_support     Which limits the cgroups of this host can set, and what is said when one is
                     dropped
+  lending           What containers lend each other: namespaces, shared memory, and the variables
+                    of legacy links
   limits            Resource limits of a create or update request: minimums, conflicts, and what
                     the host lacks
+  link_environment  Variables of legacy links: what a container on the default bridge learns of
+                    those it links to
   listing           ``GET /containers/json``: which containers, and one summary of each
   log_compress      Compressing rotated log files: the engine's part of a shim's rotation
   log_entry         Entries of a container's log, and the decoders of the two formats that shims
@@ -165,6 +169,8 @@ container/
   logs              Reading a container's log: last lines, a span of time, following over rotation
   messages          Messages between engine, launcher and shim, and the frames of a multiplexed
                     stream
+  mount_sources     Sources of mount points: made or opened when a container starts, checked as
+                    Docker checks them
   mount_points      Mount points of a container: what ``Binds``, ``Mounts``, ``VolumesFrom`` and
                     ``Volumes`` ask for
   network_request   What a container asks of the network half, out of its record

@@ -32,6 +32,7 @@ JsonObject = dict[str, object]
 
 
 INTENT = "create"
+_IMAGE_MOUNT = "Image mount is an experimental feature"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
@@ -117,6 +118,10 @@ class Creator:
     def _complete_mounts(self, request: Request) -> None:
         """Take over mounts of ``VolumesFrom``, add the ``Volumes``, name the anonymous ones."""
         taken = {mount.target for mount in request.mounts}
+        for mount in request.mounts:
+            if mount.type == "image":
+                self._parts.images.resolve(mount.source)
+                request.warnings.append(_IMAGE_MOUNT)
         for entry in texts(request.host_config, "VolumesFrom"):
             reference, mode = parse_volumes_from(entry)
             for mount in self._parts.catalogue.get(reference).mounts:

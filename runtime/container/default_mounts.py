@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runtime.container.document import flag, number, text
+from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _GUARDED = ("nosuid", "noexec", "nodev")
+_SHALLOW, _FORCED = "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"
+_TMPFS_VALUES = frozenset({"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"})
+_TMPFS_FLAGS = frozenset(
+    (
+        *("defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync"),
+        *("async", "dirsync", "remount", "mand", "nomand", "atime", "noatime", "diratime"),
+        *("nodiratime", "bind", "rbind", "unbindable", "runbindable", "private", "rprivate"),
+        *("shared", "rshared", "slave", "rslave", "relatime", "norelatime", "strictatime"),
+        "nostrictatime",
+    )
+)
 _TMPFS_OPPOSITES = {"exec": "noexec", "suid": "nosuid", "dev": "nodev", "rw": "ro"}
 
 
@@ -78,6 +90,7 @@ def mount_entry(point: MountPoint, source: str = "") -> JsonObject:
     if point.type == "tmpfs":
         return _tmpfs(point)
     options = point.options or {}
+    _check_readonly(point, options)
     words = ["bind" if flag(options, "NonRecursive") else "rbind"]
     if not point.rw:
         # Below a read-only bind nothing may be writable either, unless that is asked for.
@@ -90,12 +103,27 @@ def mount_entry(point: MountPoint, source: str = "") -> JsonObject:
     return entry
 
 
+def _check_readonly(point: MountPoint, options: JsonObject) -> None:
+    """Refuse options about read-only mounts that contradict each other."""
+    shallow, forced = flag(options, _SHALLOW), flag(options, _FORCED)
+    conflict = ""
+    if point.rw and (shallow or forced):
+        conflict = f"!ReadOnly && BindOptions.{_SHALLOW if shallow else _FORCED}"
+    elif shallow and forced:
+        conflict = f"{_SHALLOW} && BindOptions.{_FORCED}"
+    if conflict:
+        raise EngineError(f"mount options conflict: {conflict}")
+
+
 def _tmpfs(point: MountPoint) -> JsonObject:
     options = point.options or {}
-    asked = [word for word in text(options, "Text").split(",") if word]
+    written = text(options, "Text")
+    asked = written.split(",") if written else []
     listed = options.get("Options")
     if isinstance(listed, list):
         asked += ["=".join(str(word) for word in pair) for pair in listed]
+    for word in asked:
+        _check_tmpfs_option(word)
     if number(options, "SizeBytes"):
         asked.append(f"size={number(options, 'SizeBytes')}")
     if number(options, "Mode"):
@@ -105,6 +133,13 @@ def _tmpfs(point: MountPoint) -> JsonObject:
     undone = {_TMPFS_OPPOSITES[word] for word in asked if word in _TMPFS_OPPOSITES}
     words = [word for word in ("noexec", "nosuid", "nodev") if word not in undone]
     return _entry(point.target, "tmpfs", *words, *asked, source="tmpfs")
+
+
+def _check_tmpfs_option(word: str) -> None:
+    name, equals, _ = word.partition("=")
+    if (name in _TMPFS_VALUES) if equals else (name in _TMPFS_FLAGS):
+        return
+    raise EngineError(f'invalid tmpfs option "{name}"')
 
 
 def arrange(defaults: Iterable[JsonObject], user: Iterable[JsonObject]) -> list[JsonObject]:

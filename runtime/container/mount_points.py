@@ -11,7 +11,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from runtime.container.document import flag, number, section, sections, text, texts
+from runtime.container.document import flag, section, sections, text, texts
 from runtime.errors import InvalidArgument
 from runtime.record import as_dict, record, replace
 
@@ -226,9 +226,11 @@ def _refuse_options(entry: Mapping[str, object], kind: str) -> None:
         ("ImageOptions", "image"),
     ):
         if name in entry and owner != kind:
-            raise InvalidArgument(
-                f'invalid mount config for type "{kind}": field {name} must not be specified'
-            )
+            if name == "ImageOptions":
+                raise InvalidArgument(
+                    f'invalid mount config for type "{kind}": field {name} must not be specified'
+                )
+            raise InvalidArgument(f'{name} must not be specified on mount type "{kind}"')
     if kind == "tmpfs" and text(entry, "Source"):
         raise InvalidArgument(
             'invalid mount config for type "tmpfs": field Source must not be specified'
@@ -267,11 +269,11 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
     name = text(entry, "Source")
     if name:
         check_volume_name(name)
-    subpath = text(options, "Subpath")
-    if subpath.startswith("/") or ".." in subpath.split("/"):
+    subpath = _inside(text(options, "Subpath"), "volume")
+    if subpath and not name:
         raise InvalidArgument(
-            f'invalid mount config for type "volume": invalid subpath: "{subpath}": '
-            "must be a relative path inside the volume"
+            'invalid mount config for type "volume": must not set Subpath when using anonymous'
+            " volumes"
         )
     return MountPoint(
         type="volume",
@@ -289,9 +291,27 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
 
 def _tmpfs_mount(entry: Mapping[str, object], target: str) -> MountPoint:
     options = section(entry, "TmpfsOptions")
-    if number(options, "SizeBytes") < 0:
-        raise InvalidArgument('invalid mount config for type "tmpfs": size must not be negative')
+    listed = options.get("Options")
+    for entry_words in listed if isinstance(listed, list) else []:
+        _check_tmpfs_words(entry_words)
     return MountPoint(type="tmpfs", target=target, options=options or None)
+
+
+def _check_tmpfs_words(words: object) -> None:
+    prefix = 'invalid mount config for type "tmpfs": '
+    if not isinstance(words, list) or len(words) not in {1, 2}:
+        raise InvalidArgument(f"{prefix}invalid option array length")
+    if words[0] not in {"exec", "noexec"}:
+        raise InvalidArgument(f"{prefix}invalid option: {words[0]}")
+
+
+def _inside(subpath: str, kind: str) -> str:
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise InvalidArgument(
+            f'invalid mount config for type "{kind}": subpath must be a relative path within the'
+            " volume"
+        )
+    return subpath
 
 
 def _image_mount(entry: Mapping[str, object], target: str) -> MountPoint:
@@ -300,7 +320,7 @@ def _image_mount(entry: Mapping[str, object], target: str) -> MountPoint:
         type="image",
         source=text(entry, "Source"),
         target=target,
-        subpath=text(options, "Subpath"),
+        subpath=_inside(text(options, "Subpath"), "image"),
     )
 
 

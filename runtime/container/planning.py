@@ -7,7 +7,6 @@ specification itself is made by `runtime.container.spec`, its compiled form by
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from typing import TYPE_CHECKING
@@ -18,14 +17,16 @@ from runtime.container.document import flag, section, string_map, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
+from runtime.container.lending import linked_environment, open_namespace, open_shared_memory
 from runtime.container.log_options import shim_log
+from runtime.container.mount_sources import given_name, open_source
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
 from runtime.container.root_view import open_running
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
-from runtime.errors import Conflict, EngineError, InvalidArgument
-from runtime.linux import excursion
+from runtime.errors import InvalidArgument
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from runtime.container.container import Container
     from runtime.container.exec_session import ExecSession
     from runtime.container.identity import Identity
-    from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
     from runtime.container.plan_types import Plan
     from runtime.network.allocation import Sandbox
@@ -61,18 +61,13 @@ class Planner:
             NotFound: an image or a volume is gone.
             EngineError: a described volume cannot be mounted.
         """
-        parts = self._parts
         for mount in container.mounts:
-            if mount.type == "image":
-                layers = parts.images.resolve(mount.source).layers
-                fds[_given(mount)] = parts.snapshotter.view_now(layers)
-            elif mount.type == "volume" and parts.volumes.get(mount.name).options:
-                fds[_given(mount)] = parts.volumes.open_mount_now(mount.name)
-            elif mount.type == "bind":
-                _make_bind_source(mount)
+            fd = open_source(self._parts, mount)
+            if fd >= 0:
+                fds[given_name(mount.target)] = fd
         lender = self._ipc_lender(container)
         if lender is not None:
-            fds[_SHARED_MEMORY] = _open_shared_memory(lender)
+            fds[_SHARED_MEMORY] = open_shared_memory(lender)
 
     def plan(
         self, container: Container, sandbox: Sandbox, mounts: Mapping[str, int]
@@ -105,6 +100,7 @@ class Planner:
                 hostname=self._hostname(container),
                 domainname=text(container.config, "Domainname"),
                 joined=joined,
+                environment=linked_environment(self._parts, container),
                 shm=_SHARED_MEMORY if _SHARED_MEMORY in mounts else "",
             )
             spec = build_spec(given)
@@ -204,8 +200,11 @@ class Planner:
             if target in sources and target not in taken
         ]
         for mount in container.mounts:
-            name = _given(mount)
-            entries.append(mount_entry(mount, name if name in mounts else ""))
+            name = given_name(mount.target)
+            if name in mounts:  # the part of it that is wanted was cut out already
+                entries.append(mount_entry(replace(mount, subpath=""), name))
+            else:
+                entries.append(mount_entry(mount))
         return entries
 
     def _generated_files(self, container: Container, sandbox: Sandbox) -> dict[str, str]:
@@ -245,15 +244,15 @@ class Planner:
 
     def _join(self, container: Container, fds: dict[str, int]) -> dict[str, str]:
         joined: dict[str, str] = {}
-        for key, kind, name, what in (
-            ("NetworkMode", "net", "network", "network"),
-            ("IpcMode", "ipc", "ipc", "IPC namespace"),
-            ("PidMode", "pid", "pid", "PID namespace"),
+        for key, kind, name in (
+            ("NetworkMode", "net", "network"),
+            ("IpcMode", "ipc", "ipc"),
+            ("PidMode", "pid", "pid"),
         ):
             lender = self._lender(container, key)
             if lender is None:
                 continue
-            path, fd = _open_namespace(lender, kind, what)
+            path, fd = open_namespace(lender, kind, kind)
             joined[name] = path
             fds[f"{kind}ns"] = fd
         return joined
@@ -265,46 +264,3 @@ def _identity(root_fd: int, user: str, container: Container) -> Identity:
         return resolve(root_fd, user, texts(container.host_config, "GroupAdd"))
     except LookupFailed as error:
         raise InvalidArgument(str(error)) from error
-
-
-def _given(mount: MountPoint) -> str:
-    """Return the name under which the shim gets a mount that the engine has made."""
-    return f"{GIVEN}{mount.target}"
-
-
-def _make_bind_source(mount: MountPoint) -> None:
-    if mount.create_source:
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(mount.source, mode=0o755, exist_ok=True)
-    elif not os.path.exists(mount.source):
-        raise InvalidArgument(
-            f'invalid mount config for type "bind": bind source path does not exist: {mount.source}'
-        )
-
-
-def _open_namespace(lender: Container, kind: str, what: str) -> tuple[str, int]:
-    """Open a namespace of a running container, never that of a process that took its number."""
-    task = lender.live.task
-    refusal = Conflict(f"cannot join {what} of a non running container: {lender.id}")
-    if task is None or not lender.state.active:
-        raise refusal
-    path = f"/proc/{task.pid}/ns/{kind}"
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise refusal from error
-    if not task.signal(0):
-        os.close(fd)
-        raise refusal
-    return path, fd
-
-
-def _open_shared_memory(lender: Container) -> int:
-    """Return a copy of the ``/dev/shm`` that a container has in its own mount namespace."""
-    _path, fd = _open_namespace(lender, "mnt", "IPC namespace")
-    try:
-        return excursion.copy_mount(fd, "/dev/shm")  # noqa: S108 - a mount point
-    except OSError as error:
-        raise EngineError(f"shared memory of {lender.id}: {error.strerror}") from error
-    finally:
-        os.close(fd)

@@ -6,9 +6,10 @@ go on in such a thread, so each piece of work gets one of its own. What remains 
 
 from __future__ import annotations
 
+import os
 import threading
 
-from runtime.linux import mounts, namespaces, syscalls
+from runtime.linux import mounts, namespaces, paths, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,5 +52,29 @@ def copy_mount(namespace_fd: int, path: str) -> int:
         syscalls.unshare(syscalls.CLONE_FS)  # the condition of joining a mount namespace
         namespaces.join(namespace_fd, "mount")
         return mounts.clone_tree(path)
+
+    return run(work)
+
+
+def part_of(mount_fd: int, path: str) -> int:
+    """Return a detached copy of a part of a detached mount, which stays as it is.
+
+    Only a mount that is part of a namespace can be copied on every kernel: it gets one for a while.
+    The path is resolved inside the mount.
+    """
+
+    def work() -> int:
+        syscalls.unshare(syscalls.CLONE_FS | syscalls.CLONE_NEWNS)
+        mounts.propagate("rslave")
+        root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        inside = -1
+        try:
+            mounts.attach(mount_fd, root_fd)
+            inside = paths.open_in_root(mount_fd, path, os.O_PATH)
+            return mounts.clone_tree("", inside)
+        finally:
+            os.close(root_fd)
+            if inside >= 0:
+                os.close(inside)
 
     return run(work)

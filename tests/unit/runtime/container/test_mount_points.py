@@ -74,11 +74,11 @@ def test_a_bad_bind_is_refused(text: str, message: str) -> None:
         ({"Type": "tmpfs", "Source": "/x", "Target": "/a"}, "field Source must not be specified"),
         (
             {"Type": "tmpfs", "Target": "/a", "BindOptions": {}},
-            "field BindOptions must not be specified",
+            'BindOptions must not be specified on mount type "tmpfs"',
         ),
         (
             {"Type": "volume", "Target": "/a", "VolumeOptions": {"Subpath": "../x"}},
-            "must be a relative path inside the volume",
+            "subpath must be a relative path within the volume",
         ),
     ],
 )
