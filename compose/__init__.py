@@ -36,7 +36,7 @@ commands/
   images     ``images``, ``pull``, ``push``
   config     ``config``: check the files and print what they mean
   cp         ``cp``: files between a service's containers and this machine, as tar archives
-  engine     ``engine start``, ``stop``, ``status``: Shoal's own engine as a process
+  engine     ``engine``: Shoal's own engine, started, stopped, described, installed, mended
   image      ``image pack``: make an image of programs that are installed on this machine
   ui         ``ui``: the dashboard. Textual is imported here and nowhere before
   version    ``version``: of Shoal, and what it announces to be compatible with

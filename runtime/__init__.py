@@ -10,6 +10,7 @@ imports `compose`, and this file imports nothing, so that shims start light.
   config       Where an engine lives and what its defaults are
   daemon       The engine's process: options, locks, the parts put together, recovery, serving,
                the end
+  doctor       The doctor: finds what an engine should not have left behind, and repairs it
   engine       `Engine`: the frozen record of the parts that API handlers may use
   errors       Errors of the engine, by kind and not by subsystem
   events       The event bus: every change of state is published once, after it is durable

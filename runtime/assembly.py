@@ -26,6 +26,7 @@ from runtime.container.runtimes import Runtimes
 from runtime.container.stop import stop_timeout
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
+from runtime.doctor import Doctor
 from runtime.engine import Engine
 from runtime.events import EventBus
 from runtime.image.archive import ImageArchives
@@ -116,6 +117,7 @@ class Assembly:
             volumes=self._volumes,
             builder=Builder(images, removal, runner, config.data_root, self._disk),
             system=Overview(self.parts),
+            doctor=Doctor(config, store),
         )
 
     async def start(self) -> None:

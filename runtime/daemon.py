@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -27,6 +28,7 @@ from runtime.config import (
     RuntimeProgram,
     load_config,
 )
+from runtime.doctor import examine_stopped
 from runtime.errors import EngineError, InvalidArgument
 from runtime.host_checks import allow_many_files, check_host
 from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
@@ -50,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         config = _config(options)
+        if options.doctor:
+            found = examine_stopped(config, repair=options.doctor == "repair")
+            sys.stdout.write(json.dumps({"Findings": found}) + "\n")
+            return 0
         check_host()
         allow_many_files()
         with Ownership(config):
@@ -92,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tlscacert", metavar="FILE", default="")
     parser.add_argument("--tlscert", metavar="FILE", default="")
     parser.add_argument("--tlskey", metavar="FILE", default="")
+    parser.add_argument(
+        "--doctor",
+        choices=("look", "repair"),
+        help="look for leaks of an engine that does not run, or repair them, and end",
+    )
     parser.add_argument("-v", "--version", action="version", version=f"shoald {VERSION}")
     return parser
 

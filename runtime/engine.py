@@ -38,6 +38,7 @@ __all__ = [
     "BuilderPart",
     "CommitOptions",
     "ContainersPart",
+    "DoctorPart",
     "Engine",
     "ExecStartOptions",
     "ExecsPart",
@@ -321,6 +322,13 @@ class SystemPart(Protocol):
         """Return the bytes that all image layers take together."""
 
 
+class DoctorPart(Protocol):
+    """Finds and repairs what has leaked."""
+
+    async def examine(self, *, repair: bool) -> list[JsonObject]:
+        """Return ``Check``, ``Finding``, ``Repair``, ``Repaired`` and ``Error`` of each finding."""
+
+
 @record
 class Engine:
     """The parts of one engine."""
@@ -335,3 +343,4 @@ class Engine:
     volumes: VolumesPart
     builder: BuilderPart
     system: SystemPart
+    doctor: DoctorPart

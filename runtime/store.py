@@ -275,6 +275,10 @@ class Store:
         """Return key and owner of every lease of a kind."""
         return dict(self._connection.execute("SELECT key, owner FROM leases WHERE kind=?", (kind,)))
 
+    def all_leases(self) -> list[tuple[str, str, str]]:
+        """Return kind, key and owner of every lease."""
+        return list(self._connection.execute("SELECT kind, key, owner FROM leases"))
+
     def owned(self, owner: str) -> list[tuple[str, str]]:
         """Return kind and key of every lease of an owner."""
         rows = self._connection.execute("SELECT kind, key FROM leases WHERE owner=?", (owner,))

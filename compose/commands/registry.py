@@ -13,7 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("up", "Creates containers for a service"),
     "down": ("down", "Stop and remove containers, networks"),
-    "engine": ("engine", "Start, stop, describe or install Shoal's own engine"),
+    "engine": ("engine", "Start, stop, describe, install or mend Shoal's own engine"),
     "events": ("logs", "Receive real time events from containers"),
     "exec": ("exec", "Execute a command in a running container"),
     "image": ("image", "Make an image of programs of this machine (image pack)"),

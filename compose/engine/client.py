@@ -36,6 +36,12 @@ class EngineClient(ContainerCalls, ImageCalls, NetworkCalls, VolumeCalls):
         """``GET /info``."""
         return cast("wire.JsonObject", await self.get("/info"))
 
+    async def doctor(self, *, repair: bool) -> list[wire.JsonObject]:
+        """``/shoal/v1/doctor``: what Shoal's engine has leaked, repaired if that is wanted."""
+        path = "/shoal/v1/doctor"
+        answer = await (self.ask("POST", path) if repair else self.get(path))
+        return cast("dict[str, list[wire.JsonObject]]", answer)["Findings"]
+
     async def events(
         self,
         filters: Filters | None = None,

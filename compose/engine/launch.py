@@ -6,6 +6,7 @@ its own, and is ready when its socket takes a connection.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -70,13 +71,11 @@ def ensure_engine(path: str, env: Mapping[str, str]) -> bool:
 
 def _spawn(log: str, env: Mapping[str, str]) -> int:
     """Start the engine in a session of its own; its output before it logs itself goes to a file."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    search = [root, *filter(None, [env.get("PYTHONPATH")])]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "runtime"],
-        {**env, "PYTHONPATH": os.pathsep.join(search)},
+        _search_path(env),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
@@ -84,6 +83,34 @@ def _spawn(log: str, env: Mapping[str, str]) -> int:
         ],
         setsid=True,
     )
+
+
+def _search_path(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which the other half is found."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    search = [root, *filter(None, [env.get("PYTHONPATH")])]
+    return {**env, "PYTHONPATH": os.pathsep.join(search)}
+
+
+def examine_stopped(env: Mapping[str, str], *, repair: bool) -> list[dict[str, object]]:
+    """Look for leaks of an engine that does not run, and repair them if that is wanted.
+
+    Raises:
+        EngineUnavailable: the doctor could not look.
+    """
+    command = [sys.executable, "-m", "runtime", "--doctor", "repair" if repair else "look"]
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+        pid = os.posix_spawn(sys.executable, command, _search_path(env), file_actions=actions)
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as answer:
+        text = answer.read()
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise EngineUnavailable("the doctor cannot look at the engine")
+    found: list[dict[str, object]] = json.loads(text)["Findings"]
+    return found
 
 
 def _await_ready(pid: int, path: str, log: str) -> None:

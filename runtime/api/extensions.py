@@ -28,4 +28,14 @@ def describe_engine(call: Call) -> Response:
     )
 
 
-ROUTES = (Route("GET", "/shoal/v1/engine", describe_engine),)
+async def examine(call: Call) -> Response:
+    """``GET /shoal/v1/doctor`` looks for leaks, ``POST`` repairs them too."""
+    found = await call.engine.doctor.examine(repair=call.request.method == "POST")
+    return answer({"Findings": found})
+
+
+ROUTES = (
+    Route("GET", "/shoal/v1/engine", describe_engine),
+    Route("GET", "/shoal/v1/doctor", examine),
+    Route("POST", "/shoal/v1/doctor", examine),
+)

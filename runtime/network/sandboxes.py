@@ -129,7 +129,7 @@ class Sandboxes:
             if allocation.mode == HOST:
                 return self._host_sandbox(allocation)
             await self._reserve(allocation)
-            live.forwardings = _forwardings(allocation)
+            live.forwardings = forwardings_of(allocation)
             plan = SandboxPlan(
                 allocation.endpoints,
                 {e.network_id: self._book[e.network_id] for e in allocation.endpoints},
@@ -255,7 +255,7 @@ class Sandboxes:
         if gateway is not None:
             for port in allocation.ports:
                 self._ports.adopt(allocation.container_id, port, gateway, fds.get(port.key))
-        live.forwardings = _forwardings(allocation)
+        live.forwardings = forwardings_of(allocation)
         for endpoint in allocation.endpoints:
             self._zone.add(endpoint)
         if DNS_UDP in fds and DNS_TCP in fds:
@@ -322,7 +322,7 @@ class Sandboxes:
 
     async def _follow_gateway(self, live: Live) -> None:
         """Lead published ports to the endpoint that is the way out now."""
-        wanted = _forwardings(live.allocation)
+        wanted = forwardings_of(live.allocation)
         if wanted == live.forwardings:
             return
         old, live.forwardings = live.forwardings, wanted
@@ -427,7 +427,7 @@ def links(allocation: Allocation) -> dict[str, str]:
     return found
 
 
-def _forwardings(allocation: Allocation) -> list[Forwarding]:
+def forwardings_of(allocation: Allocation) -> list[Forwarding]:
     """Return what the packet filter leads to a container, by the address families it has."""
     gateway = external(allocation.endpoints)
     if gateway is None:

@@ -121,3 +121,11 @@ async def test_since_after_until_is_refused(api: Api) -> None:
 )
 async def test_swarm_and_plugins_are_absent(api: Api, method: str, path: str, status: int) -> None:
     assert (await api.call(method, path)).status == status
+
+
+async def test_the_doctor_is_asked_and_repairs(api: Api) -> None:
+    found: Any = (await api.call("GET", "/shoal/v1/doctor")).json()["Findings"]
+    assert [finding["Repaired"] for finding in found] == [False]
+    found = (await api.call("POST", "/shoal/v1/doctor")).json()["Findings"]
+    assert [finding["Repaired"] for finding in found] == [True]
+    assert (await api.call("GET", "/shoal/v1/doctor")).json() == {"Findings": []}

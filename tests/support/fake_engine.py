@@ -30,6 +30,7 @@ from runtime.events import EventBus
 from runtime.names import new_id
 from tests.support.fake_parts import (
     FakeBuilder,
+    FakeDoctor,
     FakeFilesystem,
     FakeImages,
     FakeNetworks,
@@ -469,6 +470,7 @@ def make_fake_engine(data_root: str = "/nonexistent") -> FakeEngine:
         volumes=volumes,
         builder=builder,
         system=FakeSystem(),
+        doctor=FakeDoctor(),
     )
     return FakeEngine(
         events, containers, execs, filesystem, images, networks, volumes, builder, record

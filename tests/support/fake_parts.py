@@ -442,3 +442,17 @@ class FakeSystem:
     async def layers_size(self) -> int:
         """Return the size of layers."""
         return 1000
+
+
+class FakeDoctor:
+    """`runtime.engine.DoctorPart` with one finding, which goes when it is repaired."""
+
+    def __init__(self) -> None:
+        self._ill = True
+
+    async def examine(self, *, repair: bool) -> list[JsonObject]:
+        """Return the finding while there is one."""
+        if not self._ill:
+            return []
+        self._ill = not repair
+        return [{"Check": "links", "Finding": "a link", "Repair": "deletes it", "Repaired": repair}]
