@@ -124,8 +124,9 @@ async def test_swarm_and_plugins_are_absent(api: Api, method: str, path: str, st
 
 
 async def test_the_doctor_is_asked_and_repairs(api: Api) -> None:
-    found: Any = (await api.call("GET", "/shoal/v1/doctor")).json()["Findings"]
-    assert [finding["Repaired"] for finding in found] == [False]
-    found = (await api.call("POST", "/shoal/v1/doctor")).json()["Findings"]
-    assert [finding["Repaired"] for finding in found] == [True]
-    assert (await api.call("GET", "/shoal/v1/doctor")).json() == {"Findings": []}
+    document: Any = (await api.call("GET", "/shoal/v1/doctor")).json()
+    assert [finding["Repaired"] for finding in document["Findings"]] == [False]
+    document = (await api.call("POST", "/shoal/v1/doctor")).json()
+    assert [finding["Repaired"] for finding in document["Findings"]] == [True]
+    document = (await api.call("GET", "/shoal/v1/doctor")).json()
+    assert document == {"Findings": []}
