@@ -40,6 +40,8 @@ commands/
   image      ``image pack``: make an image of programs that are installed on this machine
   ui         ``ui``: the dashboard. Textual is imported here and nowhere before
   version    ``version``: of Shoal, and what it announces to be compatible with
+  why        ``why``: why a container is in its state, out of all that the engine tells about
+             it
 
 reconciler/
   observed        One look at the engine: what of a project is there

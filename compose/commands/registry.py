@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "version": ("version", "Show the Shoal version information"),
     "volumes": ("status", "List volumes"),
     "wait": ("lifecycle", "Block until containers of all (or specified) services stop."),
+    "why": ("why", "Tell why a container is in its state"),
 }
 
 
