@@ -196,11 +196,12 @@ def check_restart_policy(host: Mapping[str, object]) -> None:
             f"invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', "
             "'on-failure', or 'unless-stopped'"
         )
-    if count and name != "on-failure":
+    if count and name not in {"", "on-failure"}:
+        also = " and cannot be negative" if count < 0 else ""
         raise InvalidArgument(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'" + also
         )
-    if count < 0:
+    if count < 0 and name:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if flag(host, "AutoRemove") and name not in {"", "no"}:
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
