@@ -29,6 +29,15 @@ _UNUSED = (
     *("io_queue_recursive", "io_service_time_recursive", "io_wait_time_recursive"),
     *("io_merged_recursive", "io_time_recursive", "sectors_recursive"),
 )
+# What Docker shows of memory.stat on cgroup v2; what a newer kernel calls otherwise is 0 there.
+_V2_MEMORY = (
+    *("active_anon", "active_file", "anon", "anon_thp", "file", "file_dirty", "file_mapped"),
+    *("file_writeback", "inactive_anon", "inactive_file", "kernel_stack", "pgactivate"),
+    *("pgdeactivate", "pgfault", "pglazyfree", "pglazyfreed", "pgmajfault", "pgrefill", "pgscan"),
+    *("pgsteal", "shmem", "slab", "slab_reclaimable", "slab_unreclaimable", "sock"),
+    *("thp_collapse_alloc", "thp_fault_alloc", "unevictable", "workingset_activate"),
+    *("workingset_nodereclaim", "workingset_refault"),
+)
 _NO_LIMIT = (1 << 64) - 1
 _COUNTERS = ("bytes", "packets", "errors", "dropped")
 
@@ -159,20 +168,24 @@ def _memory(stats: CgroupStats, version: int) -> JsonObject:
     document: JsonObject = {"usage": memory["usage"]}
     if version == 1:
         document["max_usage"] = memory["max_usage"]
-        if memory["failcnt"]:
-            document["failcnt"] = memory["failcnt"]
+    if memory["failcnt"]:
+        document["failcnt"] = memory["failcnt"]
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = memory["limit"]
-    document["stats"] = dict(memory["stat"])
+    counters = memory["stat"]
+    document["stats"] = (
+        dict(counters) if version == 1 else {key: counters.get(key, 0) for key in _V2_MEMORY}
+    )
     document["limit"] = limit if 0 < limit < host else host
     return document
 
 
 def _block(stats: CgroupStats, version: int) -> JsonObject:
     empty: list[JsonObject] | None = [] if version == 1 else None
+    operations = _entries(stats["io_operations"]) if version == 1 else []
     document: JsonObject = {
         "io_service_bytes_recursive": _entries(stats["io_bytes"]) or empty,
-        "io_serviced_recursive": _entries(stats["io_operations"]) or empty,
+        "io_serviced_recursive": operations or empty,
     }
     document.update(dict.fromkeys(_UNUSED, empty))
     return document

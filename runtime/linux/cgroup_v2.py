@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb")
 _DEFAULT_PERIOD = 100000
 _FREEZE_ATTEMPTS = 2000
+_WEIGHT_FILES = ("io.weight", "io.bfq.weight")
 
 
 class CgroupV2:
@@ -77,10 +78,25 @@ class CgroupV2:
     def update(self, resources: Resources) -> None:
         """Set the given limits; those that are not given stay as they are."""
         for name, value in self._writes(resources):
-            files.write(f"{self._directory}/{name}", value)
+            self._set(name, value)
         rules = resources.get("devices")
         if rules:
             self._filter_devices(rules)
+
+    def _set(self, name: str, value: str) -> None:
+        """Write a limit; explain what the kernel leaves unexplained."""
+        try:
+            files.write(f"{self._directory}/{name}", value)
+        except FileNotFoundError:
+            # Where swap is not accounted for nothing can be limited, and nothing needs to be freed.
+            if name == "memory.swap.max" and value in {"0", "max"}:
+                return
+            raise
+        except OSError as error:
+            if name in _WEIGHT_FILES and error.errno == errno.EOPNOTSUPP:
+                text = f"{error.strerror} (no weight without the BFQ scheduler or io.cost.qos)"
+                raise OSError(error.errno, text, error.filename) from error
+            raise
 
     def _filter_devices(self, rules: list[DeviceRule]) -> None:
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -101,7 +117,8 @@ class CgroupV2:
             bfq = os.path.exists(f"{self._directory}/io.bfq.weight")
             writes += block_writes(resources["blockIO"], bfq)
         for page in resources.get("hugepageLimits", []):
-            writes.append((f"hugetlb.{page['pageSize']}.max", str(page["limit"])))
+            for word in ("", "rsvd."):  # used pages, and reserved ones
+                writes.append((f"hugetlb.{page['pageSize']}.{word}max", str(page["limit"])))
         return writes + list(resources.get("unified", {}).items())
 
     def join(self, pid: int) -> None:
@@ -184,7 +201,7 @@ class CgroupV2:
             "memory": {
                 "usage": files.read_number(f"{here}/memory.current"),
                 "max_usage": files.read_number(f"{here}/memory.peak"),
-                "failcnt": files.read_table(f"{here}/memory.events").get("max", 0),
+                "failcnt": files.read_table(f"{here}/memory.events").get("oom", 0),
                 "limit": files.read_number(f"{here}/memory.max"),
                 "stat": files.read_table(f"{here}/memory.stat"),
             },
@@ -241,17 +258,18 @@ def weight_of_shares(shares: int) -> int:
 
 
 def block_writes(block: BlockIo, bfq: bool) -> list[tuple[str, str]]:
-    """Return the writes of the ``blockIO`` section."""
+    """Return the writes of the ``blockIO`` section.
+
+    Weights go to the BFQ scheduler where it is loaded (`bfq`), else to the cost model's file; the
+    kernel refuses the weight of a device that neither of them schedules.
+    """
     writes = []
-    weight = block.get("weight", 0)
-    if weight and bfq:
-        writes.append(("io.bfq.weight", str(weight)))
-    elif weight:
-        writes.append(("io.weight", str(1 + (weight - 10) * 9999 // 990)))
-    writes += [
-        ("io.bfq.weight", f"{item['major']}:{item['minor']} {item['weight']}")
-        for item in block.get("weightDevice", [])
-    ]
+    file = "io.bfq.weight" if bfq else "io.weight"
+    if block.get("weight"):
+        writes.append((file, str(_block_weight(block["weight"], bfq))))
+    for item in block.get("weightDevice", []):
+        weight = _block_weight(item["weight"], bfq)
+        writes.append((file, f"{item['major']}:{item['minor']} {weight}"))
     for key, word in (
         ("throttleReadBpsDevice", "rbps"),
         ("throttleWriteBpsDevice", "wbps"),
@@ -262,6 +280,11 @@ def block_writes(block: BlockIo, bfq: bool) -> list[tuple[str, str]]:
             line = f"{limit['major']}:{limit['minor']} {word}={limit['rate']}"
             writes.append(("io.max", line))
     return writes
+
+
+def _block_weight(weight: int, bfq: bool) -> int:
+    """Convert 10...1000 to the 1...10000 of ``io.weight``; BFQ takes it as it is."""
+    return weight if bfq else 1 + (weight - 10) * 9999 // 990
 
 
 def io_entries(text: str, read_key: str, write_key: str) -> list[BlockEntry]:

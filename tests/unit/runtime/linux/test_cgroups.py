@@ -306,7 +306,7 @@ def test_v2_devices_become_a_filter(
 
 def test_v2_kill_freeze_and_counters(v2: Layout, kernel: KernelFiles, tmp_path: Path) -> None:
     write(tmp_path / "x/cgroup.events", "populated 1\nfrozen 1\n")
-    write(tmp_path / "x/memory.events", "low 0\nmax 2\noom 1\noom_kill 1\n")
+    write(tmp_path / "x/memory.events", "low 0\nmax 2\noom 3\noom_kill 1\n")
     write(tmp_path / "x/memory.max", "max\n")
     write(tmp_path / "x/cpu.stat", "usage_usec 5\nuser_usec 3\nnr_periods 4\n")
     write(tmp_path / "x/io.stat", "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n")
@@ -320,7 +320,7 @@ def test_v2_kill_freeze_and_counters(v2: Layout, kernel: KernelFiles, tmp_path: 
     assert sorted(cgroup.processes()) == [5, 6]
     stats = cgroup.stats()
     assert (stats["cpu"]["usage_ns"], stats["cpu"]["periods"]) == (5000, 4)
-    assert stats["memory"]["failcnt"] == 2
+    assert stats["memory"]["failcnt"] == 3
     assert [entry["value"] for entry in stats["io_bytes"]] == [10, 20]
     assert [entry["op"] for entry in stats["io_operations"]] == ["read", "write"]
 
