@@ -177,6 +177,8 @@ container/
   network_request   What a container asks of the network half, out of its record
   networking        Networks as the API sees them: the controller, plus what a connect changes in
                     a container
+  oom_watch         Kills for lack of memory, told while the container runs on: the event ``oom``
+                    and ``OOMKilled``
   options           What clients may choose when they ask something of containers and execs
   overview          What the engine's inside knows for ``GET /info`` and ``GET /system/df``
   parts             `Parts`: what the verbs of containers work with, put together once by the

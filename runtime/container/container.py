@@ -99,11 +99,15 @@ class State:
 
 @mutable
 class Live:
-    """What this engine process holds for a container."""
+    """What this engine process holds for a container.
+
+    `ooms` is how many kills for lack of memory have been told by events in this run.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: Task | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ooms: int = 0
     exit_waiters: list[asyncio.Future[tuple[int, str | None]]] = field(default_factory=list)
     removal_waiters: list[asyncio.Future[tuple[int, str | None]]] = field(default_factory=list)
     attaches: list[WaitingAttach] = field(default_factory=list)

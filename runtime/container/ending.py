@@ -77,7 +77,13 @@ class Ender:
         async with container.live.lock:
             if container.run != run or not container.state.active:
                 return
-            container.state.end(record.code, record.finished_ns, oom=record.oom > 0)
+            live = container.live
+            if container.state.oom_killed and not live.ooms:
+                live.ooms = record.oom  # an earlier engine has told of it
+            elif record.oom > live.ooms:
+                live.ooms = 0  # the end came before the news of the kill
+            oom = record.oom > 0 or container.state.oom_killed
+            container.state.end(record.code, record.finished_ns, oom=oom)
             container.dropped_log_bytes = record.dropped
             if not record.finished_ns:
                 container.state.finished_ns = time.time_ns()
@@ -121,7 +127,7 @@ class Ender:
         with parts.store.transaction() as transaction:
             transaction.end(INTENT, container.id)
             transaction.end("stop", container.id)
-            if container.state.oom_killed:
+            if container.state.oom_killed and not container.live.ooms:
                 parts.catalogue.record(transaction, container, "oom")
             parts.networks.release(transaction, container.id)
             record_unmounts(parts, transaction, container)

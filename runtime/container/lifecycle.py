@@ -16,6 +16,7 @@ from runtime.container.commit import commit
 from runtime.container.create import Creator
 from runtime.container.ending import Ender
 from runtime.container.log_replay import open_logs
+from runtime.container.oom_watch import OomWatch
 from runtime.container.remove import Remover
 from runtime.container.rename import rename
 from runtime.container.restart import Restarter
@@ -61,8 +62,11 @@ class Containers:
         self.restarter = Restarter(self._restart_by_policy)
         self.stopper = Stopper(parts, self.restarter)
         self.remover = Remover(parts, self.stopper)
+        self.ooms = OomWatch(parts)
         self._creator = Creator(parts)
         self._whole = Uninterrupted()
+        self.starter.started.append(self.ooms.begin)
+        self.ender.before.append(self.ooms.end)
         self.ender.after += [self._after_end, self.remover.remove_itself]
         self.remover.forget.append(self.sessions.drop)
 
@@ -92,6 +96,7 @@ class Containers:
     async def close(self) -> None:
         """Let go of everything that belongs to this engine process; containers run on."""
         await self.restarter.close()
+        self.ooms.close()
         await self._whole.close()
         await self.sessions.close()
         await self.ender.close()
@@ -193,7 +198,10 @@ class Containers:
 
     async def update(self, ref: str, body: JsonObject) -> list[str]:
         """Change limits and restart policy; returns warnings."""
-        return await self._whole(update(self.parts, self.find(ref), body))
+        container = self.find(ref)
+        warnings = await self._whole(update(self.parts, container, body))
+        self.ooms.begin(container)
+        return warnings
 
     async def remove(
         self,

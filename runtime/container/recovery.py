@@ -138,6 +138,7 @@ class Recovery:
         if isinstance(found, Task):
             await self._adopt(container, found)
             ender.watch(container, found)
+            self._containers.ooms.begin(container)
             self._health.resume(container)
             return
         record = found or await self._lost(container)
