@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 KIND = "exec"
 KEPT_SECONDS = 300.0
 _UNSTARTED_SECONDS = 300.0
+_READY_SECONDS = 10.0
+"""How long a resize waits for the start; clients send both at the same time."""
 
 
 class Execs:
@@ -98,6 +100,7 @@ class Execs:
             InvalidArgument: its program cannot run (only without a stream).
         """
         session = self.find(id)
+        _require_running(session.container, session.container.id)
         if options.console_size is not None:
             session.body["ConsoleSize"] = list(options.console_size)
         if hijack is None:
@@ -112,31 +115,33 @@ class Execs:
             connection[0].close()
 
     async def resize(self, id: str, height: int, width: int) -> None:
-        """Set the size of the exec's terminal.
+        """Set the size of the exec's terminal; one that is about to be started is waited for.
 
         Raises:
-            NotFound: there is no such exec.
-            Conflict: it does not run.
+            NotFound: there is no such exec, or it has ended.
+            EngineError: it is not started.
         """
         session = self.find(id)
+        try:
+            await asyncio.wait_for(session.ready.wait(), _READY_SECONDS)
+        except TimeoutError as error:
+            raise EngineError("timeout waiting for exec session ready") from error
         if session.task is None:
-            raise Conflict(f"exec process {id} is not running")
-        await session.task.resize(height, width)
+            raise NotFound(f"NotFound: process does not exist {session.id}: not found")
+        if session.tty:
+            await session.task.resize(height, width)
 
     async def inspect(self, id: str) -> JsonObject:
         """Return the body of ``GET /exec/{id}/json``."""
         return self.find(id).view()
 
     def find(self, id: str) -> ExecSession:
-        """Return an exec by its id or a unique prefix of it.
+        """Return an exec by its id.
 
         Raises:
             NotFound: there is none, or its container is gone.
         """
         session = self._sessions.get(id)
-        if session is None:
-            matches = [known for key, known in self._sessions.items() if id and key.startswith(id)]
-            session = matches[0] if len(matches) == 1 else None
         if session is None:
             raise NotFound(f"No such exec instance: {id}")
         return session
@@ -182,11 +187,11 @@ class Execs:
         *,
         framed: bool = True,
     ) -> None:
+        container = session.container
+        _require_running(container, container.id)
         if session.started:
             state = "is already running" if session.running else "has already run"
             raise Conflict(f"exec command {session.id} {state}")
-        container = session.container
-        _require_running(container, container.id)
         session.started = True
         self._cancel_timer(session)
         try:
@@ -199,6 +204,7 @@ class Execs:
             self._ended(session, 128)
             raise
         session.task, session.pid, session.running = task, task.pid, True
+        session.ready.set()
         self._watch(session, task)
 
     async def _make(
@@ -211,6 +217,7 @@ class Execs:
         container_task = session.container.live.task
         if container_task is None or container_task.init_pidfd < 0:
             raise Conflict(f"container {session.container.id} is not running")
+        self._publish(session, f"exec_start: {session.event_command}")
         target = os.dup(container_task.init_pidfd)
         try:
             plan = self._planner.exec_plan(session)
@@ -221,7 +228,6 @@ class Execs:
         try:
             if connection is not None:
                 await self._attach(session, task, connection, framed=framed)
-            self._publish(session, f"exec_start: {session.event_command}")
             await task.go()
         except BaseException:
             await task.ack()
@@ -269,6 +275,7 @@ class Execs:
 
     def _ended(self, session: ExecSession, code: int) -> None:
         session.running, session.exit_code, session.task = False, code, None
+        session.ready.set()
         with contextlib.suppress(ValueError):
             session.container.live.execs.remove(session.id)
         self._forget_later(session, KEPT_SECONDS)
@@ -302,6 +309,7 @@ class Execs:
         session.started = True
         if isinstance(found, Task):
             session.task, session.pid, session.running = found, found.pid, True
+            session.ready.set()
             self._watch(session, found)
         else:
             self._ended(session, found.code)
@@ -309,6 +317,12 @@ class Execs:
     def knows(self, identifier: str) -> bool:
         """Tell whether an exec of this id is known."""
         return identifier in self._sessions
+
+    def container_ended(self, container: Container) -> None:
+        """Forget the execs of a container that were never started: it has ended."""
+        for session in tuple(self._sessions.values()):
+            if session.container is container and not session.started:
+                self._drop(session)
 
     async def drop_all(self, container: Container) -> None:
         """Forget all execs of a container that is removed."""
@@ -380,7 +394,9 @@ def _require_running(container: Container, ref: str) -> None:
     if state.paused:
         raise Conflict(f"Container {ref} is paused, unpause the container before exec")
     if state.restarting:
-        raise Conflict(f"Container {ref} is restarting, wait until the container is running")
+        raise Conflict(
+            f"Container {container.id} is restarting, wait until the container is running"
+        )
     if not state.active:
         raise Conflict(f"container {container.id} is not running")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ from runtime.container.shapes import (
     text_member,
     texts_member,
 )
-from runtime.errors import InvalidArgument
-from runtime.record import mutable
+from runtime.errors import EngineError, InvalidArgument
+from runtime.record import field, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,8 @@ class ExecSession:
     exit_code: int | None = None
     pid: int = 0
     task: Task | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """It runs, has run, or could not be started."""
 
     @property
     def command(self) -> list[str]:
@@ -74,6 +77,9 @@ class ExecSession:
     def tty(self) -> bool:
         """Whether it has a terminal of its own."""
         return flag(self.body, "Tty")
+
+    def _own_detach_keys(self) -> bytes:
+        return self.detach_keys if text(self.body, "DetachKeys") else b""
 
     @property
     def event_command(self) -> str:
@@ -103,9 +109,9 @@ class ExecSession:
             "OpenStdin": flag(self.body, "AttachStdin"),
             "OpenStderr": flag(self.body, "AttachStderr"),
             "OpenStdout": flag(self.body, "AttachStdout"),
-            "CanRemove": self.exit_code is not None,
+            "CanRemove": False,
             "ContainerID": self.container.id,
-            "DetachKeys": base64.b64encode(self.detach_keys).decode(),
+            "DetachKeys": base64.b64encode(self._own_detach_keys()).decode(),
             "Pid": self.pid,
         }
 
@@ -115,11 +121,13 @@ def read_exec_request(body: Mapping[str, object]) -> tuple[JsonObject, bytes]:
 
     Raises:
         InvalidArgument: there is no command, or a field has the wrong type.
+        EngineError: the keys are none.
     """
     complete = BODY(dict(body))
     if not texts(complete, "Cmd"):
         raise InvalidArgument("No exec command specified")
-    for entry in texts(complete, "Env"):
-        if not entry.partition("=")[0]:
-            raise InvalidArgument(f"invalid environment variable: {entry}")
-    return complete, parse_detach_keys(text(complete, "DetachKeys"))
+    keys = text(complete, "DetachKeys")
+    try:
+        return complete, parse_detach_keys(keys)
+    except InvalidArgument as error:
+        raise EngineError(f"Invalid escape keys ({keys}) provided") from error

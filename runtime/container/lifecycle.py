@@ -75,7 +75,7 @@ class Containers:
         self.starter.started.append(health.begin)
         self.stopper.paused.append(health.end)
         self.stopper.unpaused.append(health.resume)
-        self.ender.before.append(health.stopped)
+        self.ender.before += [health.stopped, execs.container_ended]
         self.remover.forget.append(execs.drop_all)
 
     def running(self) -> list[Container]:
@@ -113,9 +113,7 @@ class Containers:
 
     async def start(self, ref: str, detach_keys: str | None = None) -> None:  # noqa: ARG002
         """Start a container; the keys are those of the attach request."""
-        container = self.find(ref)
-        self.restarter.cancel(container)
-        await self._whole(self._start(container))
+        await self._whole(self._start(self.find(ref)))
 
     async def _start(self, container: Container) -> None:
         try:

@@ -346,7 +346,10 @@ def exec_process(spec: JsonObject, config: JsonObject, body: JsonObject, host: H
 
 
 def _exec_environment(own: list[str], body: JsonObject) -> list[str]:
-    variables = {entry.partition("=")[0]: entry for entry in own}
-    if flag(body, "Tty"):
-        variables.setdefault("TERM", "TERM=xterm")
+    names = [entry.partition("=")[0] for entry in own]
+    variables = dict(zip(names, own, strict=True))
+    if flag(body, "Tty") and "TERM" not in variables:  # its place is that of a container's own
+        place = names.index("HOSTNAME") + 1 if "HOSTNAME" in names else 0
+        entries = list(variables.items())
+        variables = dict([*entries[:place], ("TERM", "TERM=xterm"), *entries[place:]])
     return _replaced(variables, texts(body, "Env"))

@@ -68,17 +68,18 @@ class Starter:
             await self._run(container, by_policy=by_policy)
         except TaskFailed as error:
             failure = container_failure(error.step, error.text)
-            self._fail(container, failure.code, failure.message)
+            self._fail(container, failure.code, failure.message, by_policy=by_policy)
             raise failure.error() from error
         except EngineError as error:
-            self._fail(container, 128, error.message)
+            self._fail(container, 128, error.message, by_policy=by_policy)
             raise
         except OSError as error:
-            self._fail(container, 128, str(error))
+            self._fail(container, 128, str(error), by_policy=by_policy)
             raise EngineError(str(error)) from error
 
-    def _fail(self, container: Container, code: int, message: str) -> None:
-        container.state.fail(code, message)
+    def _fail(self, container: Container, code: int, message: str, *, by_policy: bool) -> None:
+        """Note why a start failed; one by a policy leaves the code of the run before."""
+        container.state.fail(container.state.exit_code if by_policy else code, message)
         container.restart_at_ns = None
         container.live.ended.set()
         self._parts.catalogue.commit(container)
@@ -173,7 +174,7 @@ def _check(container: Container, *, by_policy: bool) -> None:
         return
     if state.paused:
         raise Conflict("cannot start a paused container, try unpause instead")
-    if state.active:
+    if state.running:  # or waits for its restart, and goes on to wait
         raise NotModified(f"container {container.name} is already running")
 
 

@@ -65,9 +65,7 @@ def container_failure(step: str, cause: str) -> StartFailure:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=False)
-    if "not a directory" in cause and "Are you trying" not in cause:
-        cause += _NOT_A_DIRECTORY
-    return StartFailure(code, _CREATE + _INIT + cause, fault)
+    return StartFailure(code, _CREATE + _INIT + _explained(cause), fault)
 
 
 def exec_failure(step: str, cause: str) -> StartFailure:
@@ -75,4 +73,11 @@ def exec_failure(step: str, cause: str) -> StartFailure:
     code, _fault = _classify(cause)
     if step in _EXTERNAL:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), request_fault=True)
-    return StartFailure(code, _EXEC + cause, request_fault=True)
+    return StartFailure(code, _EXEC + _explained(cause), request_fault=True)
+
+
+def _explained(cause: str) -> str:
+    """Add what is often the reason when a file stands where a directory is wanted."""
+    if "not a directory" in cause and "Are you trying" not in cause:
+        return cause + _NOT_A_DIRECTORY
+    return cause

@@ -61,6 +61,8 @@ class Stopper:
         limit = stop_timeout(container, seconds)
         async with container.live.lock:
             if await self._cancel_restart(container, by_hand=by_hand):
+                with self._parts.store.transaction() as transaction:
+                    self._parts.catalogue.record(transaction, container, "stop")
                 return
             if not container.state.running:
                 raise NotModified(f"Container already stopped: {container.name}")

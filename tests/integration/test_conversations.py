@@ -33,6 +33,10 @@ DIFFERENCES: dict[tuple[str, str], tuple[object, str]] = {
         [500, {"message": "Cannot mkdir: /etc/passwd/x is not a directory"}],
         _OWN_PATHS,
     ),
+    ("what a container says while it waits for its restart", "POST /containers/<c>/resize"): (
+        [409, {"message": "container <c.id> is not running"}],
+        "Shoal has no other engine below whose words it could repeat",
+    ),
     ("a host port that is taken", "events"): (
         [
             "container c create",

@@ -16,6 +16,7 @@ A file of `tests/integration/conversations` holds some; one begins with ``== its
 ``begin L METHOD TARGET {...}``       sends a request and says the head of the answer
 ``send L TEXT``, ``shut L``           writes to its connection (JSON string), half-closes it
 ``end L``                             reads the rest of the answer
+``later METHOD TARGET``               a request of the end, to remove what was made
 ====================================  ==========================================================
 
 ``<C>`` is the name of a container in a request and in what is said; ``<C.id>`` and ``<C.short>``
@@ -48,6 +49,7 @@ PREFIX = "lifecycle-"
 _LIMIT = 120.0
 _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _NEVER = "0001-01-01T00:00:00Z"
+_FRAME = re.compile(rb"[\1\2]\0\0\0")
 _DIGESTS = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,6 +88,7 @@ class Player:
     ids: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     execs: dict[str, str] = field(default_factory=dict)
+    _later: list[str] = field(default_factory=list)
     _open: dict[str, Answer] = field(default_factory=dict)
 
     def play(self) -> dict[str, object]:
@@ -109,6 +112,8 @@ class Player:
             answer.sock.close()
         for identifier in self.ids.values():
             self.client.call("DELETE", f"/containers/{identifier}?force=1&v=1")
+        for line in self._later:
+            self._request(line)
 
     # -- verbs -------------------------------------------------------------------------------------
 
@@ -218,6 +223,10 @@ class Player:
         """``end L``."""
         return self._whole(self._open.pop(label))[1]
 
+    def later(self, line: str) -> None:
+        """``later METHOD TARGET``."""
+        self._later.append(line)
+
     def _request(self, line: str) -> object:
         method, target, *body = line.split(None, 2)
         request = self._filled(json.loads(body[0])) if body else None
@@ -227,7 +236,7 @@ class Player:
 
     def _whole(self, answer: Answer) -> list[object]:
         data = answer.read()
-        if MULTIPLEXED in answer.headers.get("content-type", ""):
+        if MULTIPLEXED in answer.headers.get("content-type", "") or _FRAME.match(data):
             return [answer.status, self._normal(streams_of(data))]
         return [answer.status, self._shown(data)]
 
@@ -259,11 +268,19 @@ class Player:
         return _TIMES.sub(lambda found: _NEVER if found[0] == _NEVER else "<time>", text)
 
     def _events(self) -> list[str]:
-        told = [self._event(event) for event in self.events.about(set(self.ids.values()))]
+        told = [
+            self._event(event)
+            for event in self.events.about(set(self.ids.values()))
+            if not self._of_probe(event)
+        ]
         for index, (one, two) in enumerate(itertools.pairwise(told)):
             if " die" in one and two.endswith(" stop"):  # Docker tells them in either order
                 told[index : index + 2] = two, one
         return told
+
+    def _of_probe(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether an event is about an exec that no client made: how many come is chance."""
+        return event["Actor"]["Attributes"].get("execID", "") not in {"", *self.execs.values()}
 
     def _event(self, event: Mapping[str, Any]) -> str:
         attributes = dict(event["Actor"]["Attributes"])
@@ -325,6 +342,7 @@ _VERBS: dict[str, Callable[[Player, str], object]] = {
     "send": Player.send,
     "shut": Player.shut,
     "end": Player.end,
+    "later": Player.later,
 }
 
 
@@ -335,7 +353,10 @@ def _word_and_json(text: str) -> tuple[str, Any]:
 
 def _member(document: Any, path: str) -> Any:
     for name in path.split("."):
-        document = document.get(name) if isinstance(document, dict) else None
+        if isinstance(document, list):
+            document = document[int(name)] if len(document) > int(name) else None
+        else:
+            document = document.get(name) if isinstance(document, dict) else None
     return document
 
 
