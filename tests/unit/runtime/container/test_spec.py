@@ -159,7 +159,7 @@ def exec_spec(body: JsonObject) -> JsonObject:
 def test_an_exec_inherits_and_replaces() -> None:
     spec = exec_spec({"Cmd": ["ls"], "Env": ["A=2", "B=3"], "Tty": True})
     assert part(spec, "process", "args") == ["ls"]
-    assert part(spec, "process", "env")[2:] == ["A=2", "TERM=xterm", "B=3"]  # type: ignore[index]
+    assert part(spec, "process", "env")[2:] == ["TERM=xterm", "A=2", "B=3"]  # type: ignore[index]
     assert part(spec, "process", "cwd") == "/w"
     assert part(spec, "linux", "seccomp")
     assert part(spec, "linux", "cgroupsPath") == "/shoal/x"
