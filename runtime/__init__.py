@@ -109,6 +109,8 @@ container/
                     ``CapDrop``, ``Privileged``
   catalogue         All containers of an engine: look-up by id, prefix and name, and their rows in
                     the store
+  cdi_spec          Files of the Container Device Interface: what vendors say a container needs
+                    for their devices
   commit            ``POST /commit``: a container's file system becomes an image
   config            What a create request means: validation, and the defaults of image and engine
   console           The terminal of a container: opened inside, its master sent out by descriptor
@@ -119,6 +121,7 @@ container/
   default_mounts    Mounts of a container as entries of the OCI runtime specification
   device_list       Devices of a container: nodes in its ``/dev`` and the access list of its
                     cgroup
+  device_requests   ``HostConfig.DeviceRequests``: devices by CDI files; other drivers are not there
   directory_watch   Waiting for changes below directories: one inotify(7) descriptor on the event
                     loop
   document          Typed reading of JSON documents whose shape has been checked before

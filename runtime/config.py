@@ -69,6 +69,7 @@ class EngineConfig:
     default_log_options: Mapping[str, str] = field(default_factory=dict)
     runtimes: Mapping[str, RuntimeProgram] = field(default_factory=dict)
     default_runtime: str = ""
+    cdi_directories: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
 
     @property
     def tag(self) -> str:
@@ -159,6 +160,7 @@ _FILE_KEYS = {
     "default-address-pools": "address_pools",
     "runtimes": "runtimes",
     "default-runtime": "default_runtime",
+    "cdi-spec-dirs": "cdi_directories",
 }
 
 

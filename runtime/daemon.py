@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--add-runtime", action="append", metavar="NAME=PATH", dest="runtimes", type=_runtime
     )
     parser.add_argument("--default-runtime", metavar="NAME", dest="default_runtime")
+    parser.add_argument("--cdi-spec-dir", action="append", metavar="DIR", dest="cdi_directories")
     parser.add_argument("--tlsverify", action="store_true")
     parser.add_argument("--tlscacert", metavar="FILE", default="")
     parser.add_argument("--tlscert", metavar="FILE", default="")
@@ -127,7 +128,7 @@ _FIELDS = (
     *("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway"),
     "default_runtime",
 )
-_LISTS = ("hosts", "dns", "labels", "address_pools")
+_LISTS = ("hosts", "dns", "labels", "address_pools", "cdi_directories")
 
 
 def _config(options: argparse.Namespace) -> EngineConfig:

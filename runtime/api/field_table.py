@@ -69,7 +69,7 @@ RESOURCES = (
     *done("container.parts:Parts.cgroup_path", "CgroupParent"),
     *done("container.spec:_rlimits", "Ulimits"),
     *refused(
-        "container.spec:_refuse_drivers",
+        "container.device_requests:refuse_drivers",
         "DeviceRequests",
         [{"Driver": "x", "Count": 1, "Capabilities": [["gpu"]]}],
         'could not select device driver "x" with capabilities: [[gpu]]',
@@ -236,8 +236,10 @@ BODIES: dict[str, tuple[Entry, ...]] = {
         "container.device_list:requested", "PathOnHost", "PathInContainer", "CgroupPermissions"
     ),
     "DeviceRequest": (
-        *done("container.spec:_refuse_drivers", "Driver", "Capabilities"),
-        *idle("no driver of devices is there to read it", Count=1, DeviceIDs=["0"], Options={}),
+        *done("container.device_requests:refuse_drivers", "Driver", "Count"),
+        *done("container.device_requests:inject_devices", "DeviceIDs"),
+        *done("container.device_requests:_wants_gpus", "Capabilities"),
+        *idle("no driver of devices is there to read it", Options={}),
     ),
     "Ulimit": done("container.spec:_rlimits", "Name", "Soft", "Hard"),
     "NetworkingConfig": done("container.create_request:read_create_request", "EndpointsConfig"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from runtime.container.cdi_spec import read_directories
+
 if TYPE_CHECKING:
     from runtime.container.parts import Parts
 
@@ -21,7 +23,16 @@ class Overview:
         """Return fields of ``GET /info`` that replace the handlers' own."""
         root = self._parts.config.data_root
         version = 2 if self._parts.facts.private_cgroups else 1
+        devices = read_directories(self._parts.config.cdi_directories)
         return {
+            "CDISpecDirs": list(self._parts.config.cdi_directories),
+            "DiscoveredDevices": [{"Source": "cdi", "ID": name} for name in sorted(devices.devices)]
+            or None,
+            "Warnings": [
+                f"CDI: Error associated with spec file {path}: {error}"
+                for path, error in devices.errors.items()
+            ]
+            or None,
             "ID": hashlib.sha256(root.encode()).hexdigest()[:32],
             "Images": self._parts.images.count(),
             "CgroupVersion": str(version),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container import inspection
 from runtime.container.default_mounts import bound, mount_entry
+from runtime.container.device_requests import device_groups, inject_devices
 from runtime.container.document import flag, section, string_map, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.host import read_host
@@ -104,13 +105,14 @@ class Planner:
                 shm=_SHARED_MEMORY if _SHARED_MEMORY in mounts else "",
             )
             spec = build_spec(given)
+            inject_devices(spec, container.host_config, self._parts.config.cdi_directories)
             plan = compile_plan(
                 spec,
                 stdin=flag(container.config, "OpenStdin"),
                 stdin_once=flag(container.config, "StdinOnce"),
                 log=self.log_order(container),
                 user=text(container.config, "User"),
-                groups=tuple(texts(container.host_config, "GroupAdd")),
+                groups=(*texts(container.host_config, "GroupAdd"), *device_groups(spec)),
             )
         except BaseException:
             for fd in fds.values():

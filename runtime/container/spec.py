@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container import default_mounts, device_list
 from runtime.container.capability_set import choose
+from runtime.container.device_requests import refuse_drivers
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
 from runtime.container.resource_section import build_resources, device_rules
 from runtime.container.seccomp_profile import policy_for
@@ -243,7 +244,7 @@ def _shm(given: SpecInput) -> JsonObject | None:
 def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -> JsonObject:
     host_config = given.host_config
     privileged = flag(host_config, "Privileged")
-    _refuse_drivers(host_config)
+    refuse_drivers(host_config)
     nodes, rules = device_list.requested(host_config)
     base_nodes = device_list.standard_nodes()
     base_rules = device_list.default_rules()
@@ -271,18 +272,6 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
     if policy:
         linux["seccomp"] = policy
     return linux
-
-
-def _refuse_drivers(host_config: JsonObject) -> None:
-    """Refuse devices that only a driver could give, such as those of a GPU."""
-    for request in sections(host_config, "DeviceRequests"):
-        wanted = request.get("Capabilities")
-        sets = wanted if isinstance(wanted, list) else []
-        shown = " ".join(f"[{' '.join(str(word) for word in words)}]" for words in sets)
-        raise InvalidArgument(
-            f'could not select device driver "{text(request, "Driver")}"'
-            f" with capabilities: [{shown}]"
-        )
 
 
 def _namespace(kind: str, path: str) -> JsonObject:

@@ -39,6 +39,8 @@ NOT_YET = (
     ("Dockerfile: `RUN --mount --security --device`", "refused by name"),
     ("Dockerfile: `COPY --parents --exclude`, `ADD` of URLs and git", "refused by name"),
     ("layers in zstd", "refused by name"),
+    ("hooks of CDI devices", "refused by name; an external runtime runs them"),
+    ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
     ("gateway modes", "`nat` only; `routed` and `isolated` answer 501"),
     ("swarm", "answers as an engine outside of a swarm (503); `init` and `join` 501"),
     ("plugins", "none are listed; installing answers 501"),

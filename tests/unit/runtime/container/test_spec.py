@@ -133,15 +133,6 @@ def test_a_profile_is_refused_where_the_kernel_has_no_seccomp() -> None:
         spec_of({"HostConfig": {"SecurityOpt": ["seccomp={}"]}}, host=host)
 
 
-def test_a_gpu_needs_a_driver_that_is_not_here() -> None:
-    host = {"DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu", "compute"]]}]}
-    with pytest.raises(InvalidArgument) as caught:
-        spec_of({"HostConfig": host})
-    assert caught.value.message == (
-        'could not select device driver "" with capabilities: [[gpu compute]]'
-    )
-
-
 def test_apparmor_is_asked_for_only_where_it_is_in_use() -> None:
     assert "apparmorProfile" not in part(spec_of({}), "process")  # type: ignore[operator]
     host = Host(capabilities=HOST.capabilities, unified=True, apparmor="docker-default")
