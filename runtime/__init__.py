@@ -136,6 +136,7 @@ container/
   external_runtime  A task made by an external OCI runtime (runc, crun ...): what the shim's helper
                     does for it
   failure           A step on the way to the program that failed, as init tells it to the shim
+  file_view         The file system of a container as seen from outside, whether it runs or not
   filesystem        Files of a container for ``docker cp``, ``diff`` and ``export``
   health            Health: probes of a container and what follows from their results
                     (``Healthcheck``)
@@ -186,6 +187,8 @@ container/
   overview          What the engine's inside knows for ``GET /info`` and ``GET /system/df``
   parts             `Parts`: what the verbs of containers work with, put together once by the
                     daemon
+  path_stat         What ``docker cp`` learns of a path: the ``X-Docker-Container-Path-Stat`` of
+                    ``archive``
   plan              A runtime specification compiled to the plan that shim and init carry out
   plan_types        Shape of the plan: what the engine compiled for one task, and the shim and
                     init carry out
@@ -200,7 +203,6 @@ container/
   resource_section  Limits of HostConfig as the ``linux.resources`` section of the OCI runtime
                     specification
   restart           Restart policies: whether and when an ended container starts again
-  root_view         The file system of a container as seen from outside, whether it runs or not
   rootfs            The container's file system: mounts, devices, pivot, what is hidden and what
                     is read-only
   runtimes          Which OCI runtimes there are: the engine's own, configured ones, and well-known
@@ -274,8 +276,8 @@ image/
                   Docker 25 does
   bridge          Between the event loop and threads: streams in both directions, with bounded
                   memory
-  compression     Compressed streams, recognised by their content (RFC 1952, bzip2, xz; zstd is
-                  refused by name)
+  compression     Compressed streams, recognised by their content: gzip (RFC 1952), bzip2, xz, zstd
+                  (RFC 8878)
   content_store   Blobs by digest: configurations and manifests of images (OCI image-layout,
                   ``blobs/sha256``)
   image_store     Images by name: look-up, inspect, list, tag, history, and storing new ones

@@ -274,8 +274,8 @@ class VolumesPart(Protocol):
         self,
         name: str | None,
         driver: str,
-        options: Mapping[str, str],
-        labels: Mapping[str, str],
+        options: Mapping[str, str] | None,
+        labels: Mapping[str, str] | None,
     ) -> JsonObject:
         """Create a volume, or return the one that has the name."""
 

@@ -44,6 +44,8 @@ class Filters:
             document = json.loads(text)
         except ValueError as error:
             raise InvalidArgument("invalid filter") from error
+        if document is None:
+            return cls({})
         if not isinstance(document, dict):
             raise InvalidArgument("invalid filter")
         values: dict[str, tuple[str, ...]] = {}
@@ -74,7 +76,7 @@ class Filters:
             return default
         truths = {_boolean(key, value) for value in values}
         if len(truths) != 1:
-            raise InvalidArgument(f"invalid filter '{key}={values}'")
+            raise InvalidArgument(f"invalid filter '{key}=[{' '.join(values)}]'")
         return truths.pop()
 
     def match_labels(self, labels: Mapping[str, str], key: str = "label") -> bool:
@@ -93,7 +95,7 @@ class Filters:
 
 def _values_of(given: object) -> tuple[str, ...]:
     if isinstance(given, dict):
-        return tuple(str(value) for value, wanted in given.items() if wanted)
+        return tuple(map(str, given))  # whatever is said of a value: to be named is enough
     if isinstance(given, list) and all(isinstance(value, str) for value in given):
         return tuple(given)
     raise InvalidArgument("invalid filter")
@@ -104,7 +106,7 @@ def _boolean(key: str, value: str) -> bool:
         return True
     if value in _FALSE:
         return False
-    raise InvalidArgument(f"invalid filter '{key}={value}'")
+    raise InvalidArgument(f"invalid filter '{key}=[{value}]'")
 
 
 def _has_label(labels: Mapping[str, str], wanted: str) -> bool:

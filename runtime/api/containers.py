@@ -65,8 +65,8 @@ async def logs_of_container(call: Call) -> Response:
         follow=call.flag("follow"),
         timestamps=call.flag("timestamps"),
         details=call.flag("details"),
-        since_ns=unix_nanoseconds(call.text("since")),
-        until_ns=unix_nanoseconds(call.text("until")),
+        since_ns=unix_nanoseconds(call.text("since")) or None,
+        until_ns=unix_nanoseconds(call.text("until")) or None,
         tail=int(tail) if tail.isdecimal() else None,
     )
     tty, chunks = await call.engine.containers.logs(call.name, options)
@@ -232,6 +232,8 @@ async def _commit_config(call: Call) -> JsonObject:
 
 async def commit_container(call: Call) -> Response:
     """``POST /commit``."""
+    if not call.text("container"):
+        raise InvalidArgument('invalid name or ID supplied: ""')
     options = CommitOptions(
         repository=call.text("repo"),
         tag=call.text("tag"),

@@ -192,7 +192,8 @@ async def disk_usage(call: Call) -> Response:
         if kind not in _DISK_TYPES:
             raise InvalidArgument(f"unknown object type: {kind}")
     engine = call.engine
-    document: JsonObject = {}
+    document: JsonObject = {"LayersSize": 0, "Images": None, "Containers": None, "Volumes": None}
+    document["BuildCache"] = None
     if "image" in types:
         document["LayersSize"] = await engine.system.layers_size()
         document["Images"] = await _images(engine)
@@ -204,7 +205,8 @@ async def disk_usage(call: Call) -> Response:
     if "build-cache" in types:
         records = list(await engine.builder.usage())
         document["BuildCache"] = records
-        document["BuilderSize"] = sum(cast("int", record["Size"]) for record in records)
+        size = sum(cast("int", record["Size"]) for record in records)
+        document.update({"BuilderSize": size} if size else {})
     return answer(document)
 
 

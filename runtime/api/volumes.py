@@ -38,8 +38,8 @@ async def create_volume(call: Call) -> Response:
     volume = await call.engine.volumes.create(
         str(body["Name"]) or None,
         str(body["Driver"]) or "local",
-        cast("dict[str, str] | None", body["DriverOpts"]) or {},
-        cast("dict[str, str] | None", body["Labels"]) or {},
+        cast("dict[str, str] | None", body["DriverOpts"]),
+        cast("dict[str, str] | None", body["Labels"]),
     )
     return answer(volume, 201)
 

@@ -33,6 +33,7 @@ class DockerfileError(InvalidArgument):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"dockerfile parse error on line {line}: {message}")
         self.line = line
+        self.detail = message
 
 
 @record
@@ -106,6 +107,18 @@ def parse_dockerfile(text: str) -> Dockerfile:
     if not instructions:
         raise InvalidArgument("file with no instructions")
     return Dockerfile(tuple(instructions), escape, tuple(lines))
+
+
+def logical_lines(text: str) -> list[str]:
+    """Return the instructions of a text as they stand there, continued lines joined."""
+    lines = text.split("\n")
+    found: list[str] = []
+    position = 0
+    while position < len(lines):
+        joined, position = _join(lines, position, "\\")
+        if joined is not None:
+            found.append(joined)
+    return found
 
 
 def parse_line(text: str, line: int = 1) -> Instruction:

@@ -11,7 +11,7 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from runtime.build.dockerfile import DockerfileError, Instruction, parse_line
+from runtime.build.dockerfile import DockerfileError, Instruction, logical_lines, parse_line
 from runtime.build.stages import split_pairs
 from runtime.build.words import expand, expand_words
 from runtime.container.timestamps import go_duration
@@ -31,6 +31,13 @@ PROXIES = frozenset(
     for upper in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for name in (upper, upper.lower())
 )
+_CHANGES = frozenset(
+    [
+        *("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD"),
+        *("STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+    ]
+)
+"""What may stand in ``changes`` of commit and import."""
 _CHECK_TIMES = {
     "interval": "Interval",
     "timeout": "Timeout",
@@ -123,18 +130,28 @@ def apply_changes(config: JsonObject, changes: Sequence[str]) -> JsonObject:
     for entry in settings.texts("Env"):
         name, _, value = entry.partition("=")
         settings.variables[name] = value
-    for change in changes:
-        if not change.strip():
-            continue
-        instruction = parse_line(change)
-        name = instruction.name
-        if name == "WORKDIR":
-            set_workdir(settings, instruction)
-        elif name in _INSTRUCTIONS and name not in {"ARG", "MAINTAINER", "SHELL"}:
-            apply_metadata(settings, instruction)
-        else:
-            raise InvalidArgument(f"{name.lower()} is not a valid change command")
+    lines = logical_lines("\n".join(changes))
+    if changes and not lines:
+        raise InvalidArgument("file with no instructions")
+    for line in lines:
+        word = line.split(None, 1)[0]
+        if word.upper() not in _CHANGES:
+            raise InvalidArgument(f"{word} is not a valid change command")
+    for line in lines:
+        try:
+            _apply_change(settings, parse_line(line))
+        except DockerfileError as error:
+            raise InvalidArgument(error.detail) from error
+    if "ArgsEscaped" not in config:
+        settings.config.pop("ArgsEscaped", None)
     return settings.config
+
+
+def _apply_change(settings: Settings, instruction: Instruction) -> None:
+    if instruction.name == "WORKDIR":
+        set_workdir(settings, instruction)
+    else:
+        apply_metadata(settings, instruction)
 
 
 def pairs(settings: Settings, instruction: Instruction) -> list[tuple[str, str]]:
@@ -251,9 +268,9 @@ def _ports(word: str) -> list[str]:
     first, dash, last = inner.partition("-")
     numbers = [first, last if dash else first]
     if not all(re.fullmatch(r"\d{1,5}", n) and 0 < int(n) <= 65535 for n in numbers):
-        raise InvalidArgument(f"invalid containerPort: {inner}")
+        raise InvalidArgument(f"Invalid containerPort: {inner}")
     if int(numbers[0]) > int(numbers[1]):
-        raise InvalidArgument(f"invalid containerPort: {inner}")
+        raise InvalidArgument(f"Invalid containerPort: {inner}")
     return [f"{port}/{protocol}" for port in range(int(numbers[0]), int(numbers[1]) + 1)]
 
 

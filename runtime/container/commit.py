@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from typing import TYPE_CHECKING
 
+from runtime.container.config import merge_image
 from runtime.container.document import section, sections, text, texts
 from runtime.container.timestamps import rfc3339
-from runtime.errors import InvalidArgument
+from runtime.image import tar_writer
+from runtime.image.image_store import tag_reference
 from runtime.linux.cgroups import Cgroup
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
+_NOTHING = f"sha256:{hashlib.sha256(tar_writer.END).hexdigest()}"
+"""The digest of a layer without a change, which an image leaves out."""
 _KEPT = frozenset(
     [
         *("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels"),
@@ -33,12 +38,11 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     Raises:
         InvalidArgument: a change is no instruction that an image can take.
     """
+    name = str(tag_reference(options.repository, options.tag)) if options.repository else ""
     config = _config(parts, container, options)
     layer = await _layer(parts, container, pause=options.pause)
     base = parts.images.get(container.image)
-    document = _document(base.document if base is not None else {}, container, config, layer)
     created = rfc3339(time.time_ns())
-    document.update(created=created, author=options.author)
     history: JsonObject = {
         "created": created,
         "created_by": " ".join([container.path, *container.args]),
@@ -46,26 +50,23 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     }
     if options.author:
         history["author"] = options.author
+    if layer.diff_id == _NOTHING:
+        history["empty_layer"] = True
+    document = _document(base.document if base is not None else {}, container, config, layer)
+    document.update(created=created, author=options.author)
     document["history"] = [*sections(document, "history"), history]
-    name = _name(options)
-    image = await parts.images.put(document, [name] if name else [])
+    image = await parts.images.put(document, [name] if name else [], parent=container.image)
     extra = {"comment": options.comment, "imageID": image.id, "imageRef": name}
     parts.catalogue.publish(container, "commit", extra)
     return image.id
 
 
-def _name(options: CommitOptions) -> str:
-    if not options.repository:
-        if options.tag:
-            raise InvalidArgument("invalid reference format")
-        return ""
-    return f"{options.repository}:{options.tag}" if options.tag else options.repository
-
-
 def _config(parts: Parts, container: Container, options: CommitOptions) -> JsonObject:
-    own = {key: value for key, value in container.config.items() if key in _KEPT}
-    given = {key: value for key, value in options.config.items() if key in _KEPT and value}
-    return parts.apply_changes({**own, **given}, options.changes)
+    """Lay what was asked for over the container's own configuration."""
+    given = {key: value for key, value in options.config.items() if value}
+    config = parts.apply_changes(given or container.config, options.changes)
+    merge_image(config, container.config)
+    return {key: value for key, value in config.items() if key in _KEPT}
 
 
 async def _layer(parts: Parts, container: Container, *, pause: bool) -> CommittedLayer:
@@ -89,9 +90,10 @@ def _document(
 ) -> JsonObject:
     document = dict(base)
     rootfs = section(base, "rootfs")
+    own = [] if layer.diff_id == _NOTHING else [layer.diff_id]
     document["rootfs"] = {
         "type": "layers",
-        "diff_ids": [*texts(rootfs, "diff_ids"), layer.diff_id],
+        "diff_ids": texts(rootfs, "diff_ids") + own,
     }
     document["config"] = config
     document.setdefault("os", container.platform)

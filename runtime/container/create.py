@@ -167,7 +167,7 @@ class Creator:
             if mount.anonymous:
                 labels[ANONYMOUS_LABEL] = ""
             volume = self._parts.volumes.ensure(
-                mount.name, mount.driver or "local", mount.driver_options or {}, labels
+                mount.name, mount.driver or "local", mount.driver_options, labels or None
             )
             source = self._parts.volumes.mountpoint(volume.name)
             mounts[mount.target] = replace(mount, source=source)

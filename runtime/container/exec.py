@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from runtime.container.attach import AttachOrder
 from runtime.container.document import flag, text, texts
 from runtime.container.exec_session import ExecSession, read_exec_request
+from runtime.container.file_view import open_running
 from runtime.container.identity import LookupFailed, resolve
 from runtime.container.messages import STDOUT, frame
 from runtime.container.planning import Planner
-from runtime.container.root_view import open_running
 from runtime.container.start_errors import exec_failure
 from runtime.container.task import Task, TaskFailed, TaskOrder
 from runtime.container.uninterrupted import Uninterrupted

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from runtime.container import inspection, timestamps
 from runtime.container.document import text
-from runtime.container.ports import exposes, publishes
+from runtime.container.ports import exposes, publishes, wanted_ports
 from runtime.errors import EngineError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runtime.container.container import Container
+    from runtime.container.mount_points import MountPoint
     from runtime.container.options import ListOptions
     from runtime.container.parts import Parts
+    from runtime.container.ports import PortBindings
     from runtime.filters import Filters
 
 JsonObject = dict[str, object]
@@ -43,7 +45,8 @@ async def list_containers(parts: Parts, options: ListOptions) -> Sequence[JsonOb
     summaries = [_summary(parts, container, names) for container in chosen]
     if options.size:
         for container, summary in zip(chosen, summaries, strict=True):
-            summary.update(await inspection.sizes(parts, container))
+            sizes = await inspection.sizes(parts, container)
+            summary.update((key, size) for key, size in sizes.items() if size)
     return summaries
 
 
@@ -52,8 +55,7 @@ def select(parts: Parts, options: ListOptions) -> list[Container]:
     filters = options.filters
     _check(filters)
     newest_first = sorted(parts.catalogue, key=lambda container: container.created_ns, reverse=True)
-    implied = any(key in filters for key in ("status", "exited", "since", "before"))
-    if not (options.all or options.limit or implied):
+    if not (options.all or options.limit or "status" in filters):
         newest_first = [container for container in newest_first if container.state.running]
     tests = _tests(parts, filters)
     found = [container for container in newest_first if all(test(container) for test in tests)]
@@ -68,8 +70,9 @@ def _check(filters: Filters) -> None:
                 f"of {', '.join(_STATES)}"
             )
     for code in filters.get("exited"):
-        if not code.lstrip("-").isdecimal():
-            raise InvalidArgument(f"invalid filter 'exited={code}'")
+        if not code.lstrip("+-").isdecimal():
+            problem = f'strconv.Atoi: parsing "{code}": invalid syntax'
+            raise InvalidArgument(f"invalid filter 'exited={code}': {problem}")
     for status in filters.get("health"):
         if status not in _HEALTH:
             raise InvalidArgument(
@@ -92,9 +95,9 @@ def _tests(parts: Parts, filters: Filters) -> list[Callable[[Container], bool]]:
         "ancestor": lambda: _by_ancestor(parts, filters.get("ancestor")),
         "since": lambda: _by_age(parts, filters.get("since"), newer=True),
         "before": lambda: _by_age(parts, filters.get("before"), newer=False),
-        "expose": lambda: lambda container: exposes(container.config, filters.get("expose")),
-        "publish": lambda: (
-            lambda container: publishes(container.host_config, filters.get("publish"))
+        "expose": lambda: _by_ports(parts, exposes, wanted_ports("expose", filters.get("expose"))),
+        "publish": lambda: _by_ports(
+            parts, publishes, wanted_ports("publish", filters.get("publish"))
         ),
         "is-task": lambda: lambda _container: not filters.flag("is-task", default=False),
     }
@@ -138,9 +141,15 @@ def _on_network(parts: Parts, container: Container, wanted: Sequence[str]) -> bo
     )
 
 
+def _by_ports(
+    parts: Parts, test: Callable[[PortBindings, frozenset[str]], bool], wanted: frozenset[str]
+) -> Callable[[Container], bool]:
+    return lambda container: test(parts.networks.ports(container.id), wanted)
+
+
 def _mounts(container: Container, wanted: Sequence[str]) -> bool:
     return any(
-        value in {mount.name, mount.target.rstrip("/")} or value.rstrip("/") == mount.target
+        value in {mount.name, mount.target}
         for mount in container.mounts
         for value in wanted
         if value
@@ -205,8 +214,14 @@ def _summary(parts: Parts, container: Container, names: _ImageNames) -> JsonObje
         "Status": status_text(container, time.time_ns()),
         "HostConfig": {"NetworkMode": text(container.host_config, "NetworkMode")},
         "NetworkSettings": {"Networks": networks},
-        "Mounts": [mount.view() for mount in container.mounts if mount.listed],
+        "Mounts": [_mount(mount) for mount in container.mounts if mount.listed],
     }
+
+
+def _mount(mount: MountPoint) -> JsonObject:
+    """Return a mount as lists show it: where an anonymous volume lies is left to inspect."""
+    view = mount.view()
+    return {**view, "Source": ""} if mount.anonymous else view
 
 
 def _command(container: Container) -> str:

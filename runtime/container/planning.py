@@ -23,7 +23,7 @@ from runtime.container.log_options import shim_log
 from runtime.container.mount_sources import given_name, open_source
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
-from runtime.container.root_view import open_running
+from runtime.container.file_view import open_running
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.errors import InvalidArgument

@@ -1,34 +1,61 @@
-"""Port specifications of the ``expose`` and ``publish`` filters of lists."""
+"""Port specifications of the ``expose`` and ``publish`` filters of lists.
+
+Both look at the ports that a running container has: ``expose`` at those inside, ``publish`` at
+those of the host.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.container.document import section
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    PortBindings = Mapping[str, Sequence[Mapping[str, str]] | None]
 
-def exposes(config: Mapping[str, object], wanted: Sequence[str]) -> bool:
-    """Tell whether a container exposes one of the ports."""
-    return _any_in(section(config, "ExposedPorts"), wanted, "expose")
-
-
-def publishes(host_config: Mapping[str, object], wanted: Sequence[str]) -> bool:
-    """Tell whether a container publishes one of its ports."""
-    return _any_in(section(host_config, "PortBindings"), wanted, "publish")
+_LARGEST = 0xFFFF
 
 
-def _any_in(ports: Mapping[str, object], wanted: Sequence[str], key: str) -> bool:
-    return any(port in ports for value in wanted for port in _expand(value, key))
+def wanted_ports(key: str, values: Sequence[str]) -> frozenset[str]:
+    """Return the ports that a filter names, such as ``80/tcp``.
+
+    Raises:
+        EngineError: a value is no port or range of ports.
+    """
+    return frozenset(port for value in values for port in _expand(key, value))
 
 
-def _expand(value: str, key: str) -> list[str]:
+def exposes(ports: PortBindings, wanted: frozenset[str]) -> bool:
+    """Tell whether a container has one of the ports inside."""
+    return not wanted.isdisjoint(ports)
+
+
+def publishes(ports: PortBindings, wanted: frozenset[str]) -> bool:
+    """Tell whether a container has one of the ports on the host."""
+    published = {
+        f"{binding['HostPort']}/{port.partition('/')[2]}"
+        for port, bindings in ports.items()
+        for binding in bindings or ()
+    }
+    return not wanted.isdisjoint(published)
+
+
+def _expand(key: str, value: str) -> list[str]:
     numbers, _, protocol = value.partition("/")
-    first, _, last = numbers.partition("-")
-    last = last or first
-    if not (first.isdecimal() and last.isdecimal()):
-        raise InvalidArgument(f"invalid filter '{key}={value}'")
-    return [f"{port}/{protocol or 'tcp'}" for port in range(int(first), int(last) + 1)]
+    first, dash, last = numbers.partition("-")
+    begin = _number(key, value, first)
+    end = _number(key, value, last) if dash else begin
+    if end < begin:
+        raise EngineError(f"error while looking up for {key} {value}: invalid port range")
+    return [f"{port}/{protocol.lower() or 'tcp'}" for port in range(begin, end + 1)]
+
+
+def _number(key: str, value: str, text: str) -> int:
+    if text.isdecimal() and int(text) <= _LARGEST:
+        return int(text)
+    problem = "value out of range" if text.isdecimal() else "invalid syntax"
+    raise EngineError(
+        f'error while looking up for {key} {value}: strconv.ParseUint: parsing "{text}": {problem}'
+    )

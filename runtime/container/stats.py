@@ -66,7 +66,7 @@ async def _single(parts: Parts, container: Container, *, one_shot: bool) -> Json
     if first is None:
         return _empty(container)
     if one_shot:
-        return first
+        return {key: value for key, value in first.items() if key not in {"id", "name"}}
     await asyncio.sleep(_INTERVAL)
     return await _sample(parts, container, first) or _empty(container)
 

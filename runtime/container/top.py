@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-import shlex
 import time
 from typing import TYPE_CHECKING
 
-from runtime.errors import Conflict, EngineError, InvalidArgument
+from runtime.errors import Conflict, EngineError
 from runtime.linux.cgroups import Cgroup
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ async def top(parts: Parts, container: Container, ps_args: str) -> JsonObject:
     if not state.active:
         raise Conflict(f"container {container.id} is not running")
     members = set(Cgroup(parts.cgroup_path(container)).processes())
-    arguments = _arguments(ps_args or DEFAULT)
+    arguments = (ps_args or DEFAULT).split()
     try:
         document = _filtered(await _ps(arguments), members)
     except FileNotFoundError:
@@ -50,13 +49,6 @@ async def top(parts: Parts, container: Container, ps_args: str) -> JsonObject:
         document = await asyncio.to_thread(_from_proc, members)
     parts.catalogue.publish(container, "top")
     return document
-
-
-def _arguments(ps_args: str) -> list[str]:
-    try:
-        return shlex.split(ps_args)
-    except ValueError as error:
-        raise InvalidArgument(f"invalid ps arguments {ps_args!r}: {error}") from error
 
 
 async def _ps(arguments: list[str]) -> str:
@@ -79,12 +71,13 @@ def _filtered(output: str, members: set[int]) -> JsonObject:
     if "PID" not in titles:
         raise EngineError("Couldn't find PID field in ps output")
     column = titles.index("PID")
+    last = len(titles) - 1
     processes = []
     for line in lines[1:]:
-        fields = line.split(None, len(titles) - 1)
+        fields = line.split()
         if len(fields) > column and fields[column].isdecimal() and int(fields[column]) in members:
-            processes.append(fields)
-    return {"Titles": titles, "Processes": processes}
+            processes.append([*fields[:last], " ".join(fields[last:])])
+    return {"Titles": titles, "Processes": processes or None}
 
 
 def _from_proc(members: set[int]) -> JsonObject:

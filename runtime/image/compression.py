@@ -1,4 +1,4 @@
-"""Compressed streams, recognised by their content (RFC 1952, bzip2, xz; zstd is refused by name).
+"""Compressed streams, recognised by their content: gzip (RFC 1952), bzip2, xz, zstd (RFC 8878).
 
 A source is anything with ``read(n)`` that returns at most ``n`` bytes and nothing at the end.
 Output is produced in pieces of bounded size, so that a bomb fills the reader's patience first.
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import sys
 import zlib
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 1 << 20
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
@@ -70,12 +74,10 @@ class Prefixed:
 class _Decompressed:
     """A source that decodes another; several members in a row are one stream."""
 
-    def __init__(
-        self, kind: type[_Gzip | bz2.BZ2Decompressor | lzma.LZMADecompressor], source: Source
-    ) -> None:
-        self._kind = kind
+    def __init__(self, make: Callable[[], _Decoder], source: Source) -> None:
+        self._make = make
         self._source = source
-        self._decoder: _Decoder = kind()
+        self._decoder = make()
         self._pending = b""
         self._ended = False
 
@@ -91,15 +93,20 @@ class _Decompressed:
 
     def _decode(self, size: int) -> bytes:
         feed, self._pending = self._pending, b""
+        data = self._decoded(feed, size)
+        if data or self._decoder.eof:
+            return data
+        fresh = self._source.read(CHUNK)
+        if not fresh:
+            raise InvalidArgument("unexpected EOF")
+        return self._decoded(fresh, size)
+
+    def _decoded(self, data: bytes, size: int) -> bytes:
         try:
-            data = self._decoder.decompress(feed, size)
-            if data or self._decoder.eof:
-                return data
-            fresh = self._source.read(CHUNK)
-            if not fresh:
-                raise InvalidArgument("unexpected EOF")
-            return self._decoder.decompress(fresh, size)
-        except (zlib.error, OSError, lzma.LZMAError, EOFError) as error:
+            return self._decoder.decompress(data, size)
+        except Exception as error:
+            if not _is_broken(error):
+                raise
             raise InvalidArgument(f"bad compressed data: {error}") from error
 
     def _next_member(self) -> bool:
@@ -110,9 +117,15 @@ class _Decompressed:
         if not rest:
             self._ended = True
             return False
-        self._decoder = self._kind()
+        self._decoder = self._make()
         self._pending = rest.lstrip(b"\0")
         return True
+
+
+def _is_broken(error: Exception) -> bool:
+    """Tell whether an error is a decoder's about its input; zstd's own class is loaded late."""
+    known = isinstance(error, zlib.error | OSError | lzma.LZMAError | EOFError)
+    return known or type(error).__name__ == "ZstdError"
 
 
 def is_compressed(head: bytes) -> bool:
@@ -132,22 +145,25 @@ def read_exactly(source: Source, size: int) -> bytes:
 
 
 def decompressed(source: Source) -> Source:
-    """Return a source of the plain bytes of a stream, compressed or not.
-
-    Raises:
-        InvalidArgument: the stream is compressed with zstd.
-    """
+    """Return a source of the plain bytes of a stream, compressed or not."""
     head = read_exactly(source, 6)
     whole = Prefixed(head, source)
-    if head.startswith(_ZSTD):
-        raise InvalidArgument(
-            "zstd compression is not supported by Shoal: recompress the archive with gzip"
-        )
-    for magic, kind in (
+    for magic, make in (
         (_GZIP, _Gzip),
         (_BZIP2, bz2.BZ2Decompressor),
         (_XZ, lzma.LZMADecompressor),
+        (_ZSTD, _zstd_decoder),
     ):
         if head.startswith(magic):
-            return _Decompressed(kind, whole)
+            return _Decompressed(make, whole)
     return whole
+
+
+def _zstd_decoder() -> _Decoder:
+    # Python has zstd since 3.14; its library is loaded with the first archive that needs it.
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
+    decoder: _Decoder = zstd.ZstdDecompressor()
+    return decoder

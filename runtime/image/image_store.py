@@ -57,6 +57,8 @@ class Image:
     """RFC 3339 time of the configuration, empty when it has none."""
     tagged: str = ""
     """RFC 3339 time at which a name was last given, empty for never."""
+    parent: str = ""
+    """The id of the image that it was committed on, empty when there was none."""
 
     @property
     def config(self) -> JsonObject:
@@ -207,6 +209,7 @@ class ImageStore:
             size=self.snapshotter.image_size(chains),
             created=str(document.get("created") or ""),
             tagged=str(record.get("tagged") or ""),
+            parent=str(record.get("parent") or ""),
         )
         self._cache[image_id] = image
         return image
@@ -317,6 +320,7 @@ class ImageStore:
         document: Mapping[str, object] | bytes,
         names: Sequence[str] = (),
         events: Sequence[str] = ("tag",),
+        parent: str = "",
     ) -> Image:
         """Store an image whose layers are there (``rootfs.diff_ids``) and give it names.
 
@@ -328,6 +332,7 @@ class ImageStore:
             names: any references.
             events: actions to publish: ``tag`` once a name, others (``load``, ``import``,
                 ``create``) once.
+            parent: the image that it was made from, if any.
 
         Raises:
             EngineError: a layer is missing.
@@ -343,7 +348,7 @@ class ImageStore:
         try:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self.disk, self._store_content, data)
-            self._record(image_id, references, events)
+            self._record(image_id, references, events, parent)
         finally:
             self._coming.remove(image_id)
         image = self.get(image_id)
@@ -352,12 +357,17 @@ class ImageStore:
         return image
 
     def _record(
-        self, image_id: str, references: Sequence[Reference], events: Sequence[str]
+        self,
+        image_id: str,
+        references: Sequence[Reference],
+        events: Sequence[str],
+        parent: str,
     ) -> None:
         with self.changing() as transaction:
             if image_id not in self._records:
-                transaction.put(_IMAGE, image_id, {"tagged": ""})
-                self._records[image_id] = {"tagged": ""}
+                record: JsonObject = {"tagged": "", "parent": parent}
+                transaction.put(_IMAGE, image_id, record)
+                self._records[image_id] = record
             for reference in references:
                 name = self._point(transaction, image_id, reference, touch="tag" in events)
                 if "tag" in events:
@@ -390,7 +400,7 @@ class ImageStore:
         transaction.put(_NAME, name, {"image": image_id})
         self._names[name] = image_id
         if touch:
-            record: JsonObject = {"tagged": rfc3339(time.time_ns())}
+            record = {**self._records.get(image_id, {}), "tagged": rfc3339(time.time_ns())}
             transaction.put(_IMAGE, image_id, record)
             self._records[image_id] = record
         for changed in (image_id, previous):

@@ -45,12 +45,16 @@ class UnpackRules:
         owner: give everything to this user and group instead of the archive's.
         keep_directories: a non-directory may not replace a directory, nor the other way round.
         xattrs: apply ``user.*`` and ``security.capability``.
+        keep_root: the directory itself keeps owner and mode, whatever the archive says of it.
+        destination: how errors name the directory.
     """
 
     whiteouts: bool = False
     owner: tuple[int, int] | None = None
     keep_directories: bool = False
     xattrs: bool = True
+    keep_root: bool = False
+    destination: str = "/"
 
 
 def unpack(
@@ -115,7 +119,7 @@ def clean_name(name: str) -> str:
         raise BadArchive("archive/tar: invalid tar header")
     encoded = cleaned.encode("utf-8", "surrogateescape")
     if len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME:
-        raise BadArchive(f"{cleaned[:80]}: file name too long")
+        raise BadArchive(f"openat {cleaned}: file name too long")
     return cleaned
 
 
@@ -164,14 +168,17 @@ class _Unpacker:
         """Make one entry."""
         path = clean_name(entry.name)
         if path == ".":
-            if entry.kind == tar_reader.DIRECTORY:
+            if entry.kind == tar_reader.DIRECTORY and not self._rules.keep_root:
                 self._apply_root(entry)
             return
         parent, _, name = path.rpartition("/")
         if self._rules.whiteouts and name.startswith(WHITEOUT):
             self._whiteout(entry, parent, name)
             return
-        parent_fd = self._directory(parent)
+        try:
+            parent_fd = self._directory(parent)
+        except NotADirectoryError as error:
+            raise BadArchive(f"openat {path}: not a directory") from error
         self._make(entry, parent_fd, name, path)
 
     def _apply_root(self, entry: TarEntry) -> None:
@@ -260,7 +267,10 @@ class _Unpacker:
             return
         if stat.S_ISDIR(present.st_mode):
             if self._rules.keep_directories:
-                raise BadArchive(f"cannot overwrite directory {path!r} with non-directory")
+                raise BadArchive(
+                    f'cannot overwrite directory "{path}" with non-directory '
+                    f'"{self._rules.destination}"'
+                )
             self._forget_below(path)
             shutil.rmtree(name, dir_fd=parent_fd)
         else:
@@ -346,7 +356,10 @@ class _Unpacker:
         if stat.S_ISDIR(present.st_mode):
             return
         if self._rules.keep_directories:
-            raise BadArchive(f"cannot overwrite non-directory {path!r} with directory")
+            raise BadArchive(
+                f'cannot overwrite non-directory "{path}" with directory '
+                f'"{self._rules.destination}"'
+            )
         if self._recipe is not None and path in self._seen:
             raise BadArchive("duplicates of file paths not supported")
         self._forget_below(path)

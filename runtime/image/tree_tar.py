@@ -1,6 +1,6 @@
 """From a directory tree to a tar: layers (with whiteouts), exports, copies.
 
-The order is that of names as bytes, parents first, so that the same tree gives the same tar. The
+The order is that of a walk, names of a directory as bytes: the same tree gives the same tar. The
 tree may change meanwhile: what vanishes is left out, a file that shrinks is filled with zeros.
 """
 
@@ -57,14 +57,18 @@ class TreeRules:
         layer: overlayfs's whiteouts become those of a layer.
         prefix: put before every name, such as ``dir/``; the root itself is then an entry too.
         leave_out: says of a path (relative to the root) whether it and all below is left out.
+        attributes: extended attributes that are kept, None keeps all.
     """
 
     layer: bool = False
     prefix: str = ""
     leave_out: Callable[[str], bool] | None = None
+    attributes: frozenset[str] | None = None
 
 
 Piece = bytes | Content
+_Rest = tuple[str, list[str] | None]
+"""A directory's path, and the names in it that are left, the last one next; None before a look."""
 
 
 def tree_pieces(root_fd: int, rules: TreeRules) -> Iterator[Piece]:
@@ -72,14 +76,14 @@ def tree_pieces(root_fd: int, rules: TreeRules) -> Iterator[Piece]:
     links: dict[tuple[int, int], str] = {}
     if rules.prefix:
         yield tar_writer.header(_entry(os.fstat(root_fd), rules.prefix.rstrip("/") + "/"))
-    stack = [""]
+    stack: list[_Rest] = [("", None)]
     while stack:
-        path = stack.pop()
+        path, names = stack.pop()
         fd = trees.open_beneath(root_fd, path)
         if fd is None:
             continue
         try:
-            yield from _directory_pieces(path, fd, rules, links, stack)
+            yield from _directory_pieces(path, fd, names, rules, links, stack)
         finally:
             os.close(fd)
     yield tar_writer.END
@@ -103,15 +107,21 @@ def flatten(pieces: Iterable[Piece]) -> Iterator[bytes]:
 def _directory_pieces(
     path: str,
     fd: int,
+    names: list[str] | None,
     rules: TreeRules,
     links: dict[tuple[int, int], str],
-    stack: list[str],
+    stack: list[_Rest],
 ) -> Iterator[Piece]:
-    """Yield the entries of one directory; its directories are put on the stack, last name first."""
-    if rules.layer and path and _is_opaque(fd):
-        yield tar_writer.header(TarEntry(name=f"{path}/{OPAQUE}", mode=0o600))
-    below: list[str] = []
-    for name in sorted(os.listdir(fd), key=os.fsencode):
+    """Yield the entries of one directory up to its first directory, which comes next.
+
+    What is left after it is put on the stack, so that no directory stays open.
+    """
+    if names is None:
+        if rules.layer and path and _is_opaque(fd):
+            yield tar_writer.header(TarEntry(name=f"{path}/{OPAQUE}", mode=0o600))
+        names = sorted(os.listdir(fd), key=os.fsencode, reverse=True)
+    while names:
+        name = names.pop()
         inner = f"{path}/{name}" if path else name
         if rules.leave_out is not None and rules.leave_out(inner):
             continue
@@ -119,14 +129,14 @@ def _directory_pieces(
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        if stat.S_ISDIR(status.st_mode):
-            entry = _directory_entry(fd, name, rules.prefix + inner + "/")
-            if entry is not None:
-                yield tar_writer.header(entry)
-                below.append(inner)
-        else:
+        if not stat.S_ISDIR(status.st_mode):
             yield from _other_pieces(inner, name, fd, status, rules, links)
-    stack.extend(reversed(below))
+            continue
+        entry = _directory_entry(fd, name, rules, inner)
+        if entry is not None:
+            yield tar_writer.header(entry)
+            stack += [(path, names), (inner, None)]
+            return
 
 
 def _is_opaque(fd: int) -> bool:
@@ -136,13 +146,21 @@ def _is_opaque(fd: int) -> bool:
         return False
 
 
-def _directory_entry(parent_fd: int, name: str, full_name: str) -> TarEntry | None:
+def _attributes(fd: int, rules: TreeRules) -> dict[str, bytes]:
+    return {
+        key: os.getxattr(fd, key)
+        for key in trees.list_attributes(fd)
+        if rules.attributes is None or key in rules.attributes
+    }
+
+
+def _directory_entry(parent_fd: int, name: str, rules: TreeRules, path: str) -> TarEntry | None:
     fd = trees.open_beneath(parent_fd, name)
     if fd is None:
         return None
     try:
-        entry = _entry(os.fstat(fd), full_name)
-        entry.xattrs = {key: os.getxattr(fd, key) for key in trees.list_attributes(fd)}
+        entry = _entry(os.fstat(fd), f"{rules.prefix}{path}/")
+        entry.xattrs = _attributes(fd, rules)
     finally:
         os.close(fd)
     return entry
@@ -183,7 +201,7 @@ def _other_pieces(
         return
     try:
         if stat.S_ISREG(status.st_mode):
-            yield from _file_pieces(path, name, dir_fd, entry)
+            yield from _file_pieces(path, dir_fd, entry, rules)
         else:
             if stat.S_ISLNK(status.st_mode):
                 entry.link = os.readlink(name, dir_fd=dir_fd)
@@ -194,14 +212,14 @@ def _other_pieces(
         links[key] = entry.name
 
 
-def _file_pieces(path: str, name: str, dir_fd: int, entry: TarEntry) -> Iterator[Piece]:
-    fd = os.open(name, _OPEN_FILE, dir_fd=dir_fd)
+def _file_pieces(path: str, dir_fd: int, entry: TarEntry, rules: TreeRules) -> Iterator[Piece]:
+    fd = os.open(path.rpartition("/")[2], _OPEN_FILE, dir_fd=dir_fd)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             return
         entry.size = status.st_size
-        entry.xattrs = {key: os.getxattr(fd, key) for key in trees.list_attributes(fd)}
+        entry.xattrs = _attributes(fd, rules)
         yield tar_writer.header(entry)
         if entry.size:
             yield Content(path, entry.size, fd)

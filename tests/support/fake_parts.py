@@ -336,8 +336,8 @@ class FakeVolumes:
         self,
         name: str | None,
         driver: str,
-        options: Mapping[str, str],
-        labels: Mapping[str, str],
+        options: Mapping[str, str] | None,
+        labels: Mapping[str, str] | None,
     ) -> JsonObject:
         """Create a volume."""
         anonymous = {} if name else {"com.docker.volume.anonymous": ""}
@@ -346,10 +346,10 @@ class FakeVolumes:
             self.items[name] = {
                 "CreatedAt": "2026-01-01T00:00:00Z",
                 "Driver": driver,
-                "Labels": {**labels, **anonymous} or None,
+                "Labels": {**(labels or {}), **anonymous} or None,
                 "Mountpoint": f"/volumes/{name}/_data",
                 "Name": name,
-                "Options": dict(options) or None,
+                "Options": dict(options or {}) or None,
                 "Scope": "local",
             }
         return self.items[name]
