@@ -16,6 +16,7 @@ from runtime.container.default_mounts import bound, mount_entry
 from runtime.container.device_requests import device_groups, inject_devices
 from runtime.container.document import flag, section, string_map, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
+from runtime.container.file_view import open_running
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
 from runtime.container.lending import linked_environment, open_namespace, open_shared_memory
@@ -23,7 +24,6 @@ from runtime.container.log_options import shim_log
 from runtime.container.mount_sources import given_name, open_source
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
-from runtime.container.file_view import open_running
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.errors import InvalidArgument
