@@ -167,10 +167,25 @@ container/
                     write
   log_files         The files of one log, oldest first, read forwards or from the end; blocking,
                     for a thread
-  log_options       Log drivers and their options: checked in Docker's words, and turned into a
-                    shim's order
+  log_options       Log drivers and their options: what is refused when a container is created, in
+                    Docker's words
+  log_order         What shim and logger of a run are told about the log; problems are named as
+                    Docker names them
   log_replay        A container's log for clients: ``GET /containers/{id}/logs``, and ``attach``
                     with ``logs=1``
+  log_tag           Tags of log drivers: the option ``tag``, a template in Go's language
+                    (``text/template``)
+  logger            The logger: a process that brings one run's output to a remote log (`syslog`,
+                    `journald`)
+  logger_journald   Log driver `journald`: lines as entries of the system's journal, by its native
+                    protocol
+  logger_lines      Lines of output on their way to a remote log, made of what a shim read
+  logger_process    The engine's side of loggers: start one before its run, and another one when it
+                    died
+  logger_syslog     Log driver `syslog`: lines as messages of RFC 3164 and RFC 5424, over any of
+                    syslog's ways
+  logger_tls        TLS for `syslog`: a connection to a server whose certificate is checked, in
+                    Docker's words
   logs              Reading a container's log: last lines, a span of time, following over rotation
   messages          Messages between engine, launcher and shim, and the frames of a multiplexed
                     stream
@@ -228,7 +243,8 @@ container/
   shim_client       One attached client of a shim: its socket, its queue, its detach keys
   shim_control      The shim's end of the conversation with an engine: one connection, the newest
                     wins
-  shim_log          Log drivers that a shim writes itself: `json-file` and `local`
+  shim_log          Logs of a task as its shim writes them: `json-file`, `local`, or what feeds a
+                    logger
   shim_log_file     Files of a log: append whole records or nothing, rotate by size, swap in
                     compressed copies
   shim_loop         The shim's event loop: descriptors, handlers, and at most one deadline

@@ -154,6 +154,7 @@ class Assembly:
             self._execs.close,
             self._containers.close,
             self.parts.networks.close,
+            self.parts.tasks.loggers.close,
             self._launcher.stop,
         ):
             try:
@@ -177,6 +178,7 @@ def _host_facts(config: EngineConfig, runtimes: Runtimes) -> HostFacts:
     return HostFacts(
         private_cgroups=layout.version == 2,
         lacking=lacking_limits(layout),
+        log_driver=config.log_driver,
         log_options=config.default_log_options,
         runtime=runtimes.default,
     )

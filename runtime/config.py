@@ -66,6 +66,8 @@ class EngineConfig:
     dns: tuple[str, ...] = ()
     host_gateway: str | None = None
     labels: tuple[str, ...] = ()
+    journal_socket: str = "/run/systemd/journal/socket"
+    log_driver: str = "json-file"
     default_log_options: Mapping[str, str] = field(default_factory=dict)
     runtimes: Mapping[str, RuntimeProgram] = field(default_factory=dict)
     default_runtime: str = ""
@@ -156,6 +158,7 @@ _FILE_KEYS = {
     "dns": "dns",
     "labels": "labels",
     "host-gateway-ip": "host_gateway",
+    "log-driver": "log_driver",
     "log-opts": "default_log_options",
     "default-address-pools": "address_pools",
     "runtimes": "runtimes",

@@ -28,6 +28,7 @@ from runtime.config import (
     RuntimeProgram,
     load_config,
 )
+from runtime.container.log_options import check_log_config
 from runtime.doctor import examine_stopped
 from runtime.errors import EngineError, InvalidArgument
 from runtime.host_checks import allow_many_files, check_host
@@ -95,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--default-runtime", metavar="NAME", dest="default_runtime")
     parser.add_argument("--cdi-spec-dir", action="append", metavar="DIR", dest="cdi_directories")
+    parser.add_argument("--journal-socket", metavar="PATH")
+    parser.add_argument("--log-driver", metavar="NAME")
+    parser.add_argument("--log-opt", action="append", metavar="NAME=VALUE", dest="log_options")
     parser.add_argument("--tlsverify", action="store_true")
     parser.add_argument("--tlscacert", metavar="FILE", default="")
     parser.add_argument("--tlscert", metavar="FILE", default="")
@@ -127,6 +131,7 @@ def _runtime(value: str) -> tuple[str, RuntimeProgram]:
 _FIELDS = (
     *("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway"),
     "default_runtime",
+    *("log_driver", "journal_socket"),
 )
 _LISTS = ("hosts", "dns", "labels", "address_pools", "cdi_directories")
 
@@ -137,7 +142,22 @@ def _config(options: argparse.Namespace) -> EngineConfig:
         given = getattr(options, name)
         values[name] = tuple(given) if given else None
     values["runtimes"] = dict(options.runtimes) if options.runtimes else None
-    return load_config(values, os.environ, options.config_file)
+    values["default_log_options"] = _log_options(options.log_options)
+    config = load_config(values, os.environ, options.config_file)
+    check_log_config(config.log_driver, config.default_log_options)
+    return config
+
+
+def _log_options(given: Sequence[str] | None) -> dict[str, str] | None:
+    """Return the default options of the log driver.
+
+    Raises:
+        InvalidArgument: one of them has no name or no value.
+    """
+    for option in given or ():
+        if "=" not in option:
+            raise InvalidArgument(f"--log-opt {option}: must be NAME=VALUE")
+    return dict(option.split("=", 1) for option in given) if given else None
 
 
 def _tls(options: argparse.Namespace) -> TlsFiles | None:

@@ -17,6 +17,7 @@ from runtime.config import (
     VERSION,
     EngineConfig,
 )
+from runtime.container.log_options import OPTIONS
 from runtime.container.timestamps import rfc3339
 from runtime.engine import Engine, ImageListOptions, JsonObject, ListOptions
 from runtime.errors import InvalidArgument
@@ -133,14 +134,14 @@ def _engine(config: EngineConfig) -> JsonObject:
             "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": ["json-file", "local", "none"],
+            "Log": sorted(OPTIONS.keys() - {"none"}),
         },
         **dict.fromkeys(limits, True),
         "PidsLimit": True,
         "OomKillDisable": host.cgroup_version() == "1",
         "Debug": config.log_level == "debug",
         "NGoroutines": 1,
-        "LoggingDriver": "json-file",
+        "LoggingDriver": config.log_driver,
         "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": {
             "IndexConfigs": {

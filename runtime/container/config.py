@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
 from runtime.container.limits import check_devices, check_limits, complete_limits
-from runtime.container.log_options import check_log_config
+from runtime.container.log_options import CACHE, check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.security_options import complete_labels
 from runtime.container.signals import parse_signal
@@ -81,13 +81,15 @@ class HostFacts:
 
     Attributes:
         private_cgroups: the cgroup namespace is private by default (cgroup v2).
-        log_options: the engine's default options of the json-file driver.
+        log_driver: the engine's default log driver.
+        log_options: the default options of that driver.
         lacking: limits that the host cannot set (`runtime.container.limit_support`).
         runtime: name of the default OCI runtime.
     """
 
     private_cgroups: bool
     lacking: frozenset[str] = frozenset()
+    log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)
     runtime: str = RUNTIME
 
@@ -306,16 +308,22 @@ def _complete_host(host: JsonObject, facts: HostFacts) -> None:
         host[key] = host.get(key) or value
     policy = section(host, "RestartPolicy")
     host["RestartPolicy"] = {**policy, "Name": text(policy, "Name") or "no"}
-    log = section(host, "LogConfig")
-    if not text(log, "Type"):
-        log["Type"] = "json-file"
-        log["Config"] = {**facts.log_options, **string_map(log, "Config")}
-    host["LogConfig"] = log
-    check_log_config(text(log, "Type"), string_map(log, "Config"))
+    host["LogConfig"] = _complete_log(section(host, "LogConfig"), facts)
     if host.get("MaskedPaths") is None:
         host["MaskedPaths"] = None if privileged else list(masked_paths())
     if host.get("ReadonlyPaths") is None:
         host["ReadonlyPaths"] = None if privileged else list(READONLY_PATHS)
+
+
+def _complete_log(log: JsonObject, facts: HostFacts) -> JsonObject:
+    """Return a log's configuration with the engine's defaults; those of its cache always count."""
+    driver, options = text(log, "Type") or facts.log_driver, string_map(log, "Config")
+    defaults = facts.log_options
+    if driver != facts.log_driver:
+        defaults = {name: value for name, value in defaults.items() if name in CACHE}
+    options = {**defaults, **options}
+    check_log_config(driver, options)
+    return {"Type": driver, "Config": options}
 
 
 def merge_image(config: JsonObject, image: Mapping[str, object]) -> None:

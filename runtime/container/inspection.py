@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.document import flag, section, text, texts
 from runtime.container.host import apparmor_profile
+from runtime.container.log_options import REMOTE
 from runtime.container.security_options import UNCONFINED, parse_security_options
 from runtime.container.timestamps import rfc3339
 
@@ -19,8 +20,10 @@ JsonObject = dict[str, object]
 
 
 def log_path(parts: Parts, container: Container) -> str:
-    """Return the path of a container's log file."""
-    return os.path.join(parts.directory(container), f"{container.id}-json.log")
+    """Return the path of the newest file of a container's log, or of a remote log's cache."""
+    remote = text(section(container.host_config, "LogConfig"), "Type") in REMOTE
+    name = "container-cached.log" if remote else f"{container.id}-json.log"
+    return os.path.join(parts.directory(container), name)
 
 
 async def inspect(parts: Parts, container: Container, *, size: bool = False) -> JsonObject:

@@ -20,12 +20,14 @@ from runtime.linux.cgroups import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from runtime.container.shim_birth import Spawn
 
+    Worker = Callable[[dict[str, int]], None]
 
-def main(spawners: Mapping[str, Spawn]) -> None:
+
+def main(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker] | None = None) -> None:
     """Serve the engine at the descriptor named on the command line.
 
     Arguments of the command line: project root (already on the path), descriptor number, cgroup of
@@ -33,6 +35,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
 
     Args:
         spawners: who makes the first process of which kind of task.
+        workers: what else a forked process can be, by kind.
     """
     _root, number, cgroup, *_title = sys.argv[1:]
     gc.disable()  # a collection would touch, and so copy, every page of a shim
@@ -47,7 +50,7 @@ def main(spawners: Mapping[str, Spawn]) -> None:
         _join(cgroup)
     process.ignore_signals(process.SIGCHLD)  # the kernel reaps
     try:
-        serve(_socket.socket(fileno=int(number)), spawners)
+        serve(_socket.socket(fileno=int(number)), spawners, workers or {})
     except (BrokenPipeError, ConnectionResetError):
         return  # the engine died before it read our answer
 
@@ -89,7 +92,9 @@ def hash_text(text: str) -> int:
     return value
 
 
-def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
+def serve(
+    sock: _socket.socket, spawners: Mapping[str, Spawn], workers: Mapping[str, Worker]
+) -> None:
     """Answer orders until the engine is gone; in a forked child it never returns."""
     identity = build()
     early_names: list[str] = []
@@ -110,7 +115,8 @@ def serve(sock: _socket.socket, spawners: Mapping[str, Spawn]) -> None:
             case ("fork", int(number), str(kind), str(task), tuple(names)):
                 named = dict(zip([*early_names, *names], [*early_fds, *fds], strict=True))
                 early_names, early_fds = [], []
-                _fork(sock, number, (kind, task), named, spawners)
+                life = workers.get(kind) or _shim(kind, task, spawners)
+                _fork(sock, number, named, life)
             case _:
                 raise MessageError("the engine sent an unknown order")
 
@@ -131,19 +137,18 @@ def _warm_up(sock: _socket.socket, rounds: int) -> int:
     return rounds
 
 
-def _fork(
-    sock: _socket.socket,
-    number: int,
-    task: tuple[str, str],
-    fds: dict[str, int],
-    spawners: Mapping[str, Spawn],
-) -> None:
-    """Fork a shim, tell the engine, forget the descriptors."""
+def _shim(kind: str, task: str, spawners: Mapping[str, Spawn]) -> Worker:
+    """Return the life of a shim."""
+    return lambda fds: shim.main(kind, task, fds, spawners[kind])
+
+
+def _fork(sock: _socket.socket, number: int, fds: dict[str, int], life: Worker) -> None:
+    """Fork a process that lives its life, tell the engine, forget the descriptors."""
     try:
         pid = os.fork()
         if pid == 0:
             sock.close()
-            _be_shim(task, fds, spawners)
+            _live(life, fds)
         pidfd = os.pidfd_open(pid)
     except OSError as error:
         process.send_message(sock, pack("failed", number, error.errno or 0))
@@ -153,12 +158,11 @@ def _fork(
     process.close_all(list(fds.values()))
 
 
-def _be_shim(task: tuple[str, str], fds: dict[str, int], spawners: Mapping[str, Spawn]) -> None:
+def _live(life: Worker, fds: dict[str, int]) -> None:
     """Run the child's life and end the process, whatever happens."""
     code = 70
     try:
-        kind, name = task
-        shim.main(kind, name, fds, spawners[kind])
+        life(fds)
         code = 0
     except BaseException as error:  # noqa: BLE001 - nothing above; the report is all we can give
         _report(error, fds["run"])

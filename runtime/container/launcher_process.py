@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from runtime.container import launcher, spawners;"
-    "launcher.main({'container': spawners.container, 'exec': spawners.execution})"
+    "logger = lambda fds: __import__('runtime.container.logger', None, None, 'main').main(fds);"
+    "kinds = {'container': spawners.container, 'exec': spawners.execution};"
+    "launcher.main(kinds, {'logger': logger})"
 )
-"""What the launcher's interpreter runs: `-I -S` has no search path, so it is given one."""
+"""What the launcher's interpreter runs: `-I -S` has no search path, so it is given one.
+
+A logger's modules are loaded by the logger only: shims stay small.
+"""
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FD = 3

@@ -6,6 +6,7 @@ import calendar
 import functools
 import json
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote_plus
 
 from runtime.container.messages import STDERR, STDOUT, frame
 from runtime.container.shim_log import LOCAL_HEADER, LOCAL_MAGIC, MAX_LINE, format_time
@@ -48,9 +49,9 @@ class LogEntry:
         return format_time(self.time_ns).decode()
 
     def details(self) -> str:
-        """Return the extra attributes as the API sends them."""
-        attributes = self.attributes or {}
-        return ",".join(f"{key}={value}" for key, value in sorted(attributes.items()))
+        """Return the extra attributes as the API sends them: quoted like a query, by name."""
+        attributes = sorted((self.attributes or {}).items())
+        return ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in attributes)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,137 +1,194 @@
-"""Log drivers and their options: checked in Docker's words, and turned into a shim's order.
+"""Log drivers and their options: what is refused when a container is created, in Docker's words.
 
-Drivers that a shim writes itself: `json-file`, `local`, `none`. Others are refused by name.
+A shim writes `json-file` and `local` itself; `syslog` and `journald` are fed by it and written by a
+logger, a process of its own. What Docker finds out when a container starts is checked in
+`runtime.container.log_order`.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from runtime.errors import InvalidArgument, NotImplementedByEngine
+from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_COMMON = frozenset(("mode", "max-buffer-size"))
+CACHE = frozenset(("cache-disabled", "cache-max-size", "cache-max-file", "cache-compress"))
+_COMMON = frozenset(("mode", "max-buffer-size")) | CACHE
 _FILES = frozenset(("max-size", "max-file", "compress"))
 _LABELS = frozenset(("labels", "labels-regex", "env", "env-regex", "tag"))
+_SYSLOG = frozenset(
+    (
+        *("syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert"),
+        *("syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify"),
+    )
+)
 OPTIONS: Mapping[str, frozenset[str]] = {
     "json-file": _COMMON | _FILES | _LABELS,
     "local": _COMMON | _FILES,
+    "syslog": _COMMON | _SYSLOG | _LABELS,
+    "journald": _COMMON | _LABELS,
     "none": frozenset(),
 }
-"""The options of each driver that a shim writes."""
-REMOTE = frozenset(
-    ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "splunk", "syslog")
-)
+"""The options of each driver."""
+REMOTE = ("syslog", "journald")
+"""Drivers that need a logger."""
+LACKED = frozenset(("awslogs", "fluentd", "gcplogs", "gelf", "splunk"))
 """Docker's drivers that Shoal lacks."""
 
-_LOCAL_DEFAULTS = {"max-size": "20m", "max-file": "5", "compress": "true"}
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+FACILITIES: Mapping[str, int] = {
+    name: number
+    for number, name in enumerate(
+        (
+            *("kern", "user", "mail", "daemon", "auth", "syslog"),
+            *("lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+        )
+    )
+} | {f"local{number}": 16 + number for number in range(8)}
+"""Facilities of syslog (RFC 5424, section 6.2.1) by their names."""
+FORMATS = ("", "rfc3164", "rfc5424", "rfc5424micro")
+
+_BINARY = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_DECIMAL = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.IGNORECASE)
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes of a size such as `10m`; -1 is no limit.
+def parse_size(text: str, *, decimal: bool = False) -> int:
+    """Return the bytes of a size such as `10m`.
+
+    Args:
+        text: the size.
+        decimal: units are powers of 1000, not of 1024.
 
     Raises:
-        InvalidArgument: it is not a size.
+        EngineError: it is not a size.
     """
-    if text == "-1":
-        return -1
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text)
     if match is None:
-        raise InvalidArgument(f"invalid size: '{text}'")
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+        raise EngineError(f"invalid size: '{text}'")
+    units = _DECIMAL if decimal else _BINARY
+    return int(float(match[1]) * units[match[2].lower()])
+
+
+def parse_number(text: str) -> int:
+    """Return a whole number.
+
+    Raises:
+        EngineError: it is none.
+    """
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise EngineError(f'strconv.Atoi: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def parse_bool(text: str) -> bool:
+    """Return a truth value in any of Go's spellings.
+
+    Raises:
+        EngineError: it is none.
+    """
+    if text not in _TRUE | _FALSE:
+        raise EngineError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    return text in _TRUE
+
+
+def is_cached(driver: str, options: Mapping[str, str]) -> bool:
+    """Tell whether what a remote driver sends is kept here too, for `logs`."""
+    return driver in REMOTE and options.get("cache-disabled", "") not in _TRUE
 
 
 def check_log_config(driver: str, options: Mapping[str, str]) -> None:
-    """Refuse a driver or options that cannot work.
+    """Refuse a driver or options that a container cannot be created with.
 
     Raises:
-        InvalidArgument: unknown option or value.
+        InvalidArgument: unknown driver, option or value.
         NotImplementedByEngine: one of Docker's drivers that Shoal lacks.
     """
-    known = OPTIONS.get(driver)
-    if known is None:
-        if driver in REMOTE:
-            raise NotImplementedByEngine(
-                f"logging driver {driver} is not supported: use json-file, local or none"
-            )
+    if driver in LACKED:
+        raise NotImplementedByEngine(
+            f"logging driver {driver} is not supported: use {', '.join(sorted(OPTIONS))}"
+        )
+    if driver not in OPTIONS:
         raise InvalidArgument(
             f'error looking up logging plugin {driver}: plugin "{driver}" not found'
         )
-    for name in options:
-        if name not in known:
-            raise InvalidArgument(f"unknown log opt '{name}' for {driver} log driver")
-    if driver != "none":
-        _check_files(driver, options)
+    if driver == "none":
+        return
+    _check_mode(options)
+    for name in sorted(options.keys() - OPTIONS[driver]):
+        place = "log driver local" if driver == "local" else f"{driver} log driver"
+        raise InvalidArgument(f"unknown log opt '{name}' for {place}")
+    if driver == "syslog":
+        _check_syslog(options)
 
 
-def _check_files(driver: str, options: Mapping[str, str]) -> None:
-    parse_size(options.get("max-size", "-1"))
-    count = options.get("max-file", "1" if driver == "json-file" else "5")
-    if not count.isdigit() or int(count) < 1:
-        raise InvalidArgument("max-file cannot be less than 1")
-    if int(count) > 1 and driver == "json-file" and options.get("max-size", "-1") == "-1":
-        raise InvalidArgument("max-file cannot be set without max-size")
-    if options.get("mode", "blocking") not in ("blocking", "non-blocking"):
-        raise InvalidArgument(f"logger: invalid mode {options['mode']}")
-    # `non-blocking` changes nothing here: a shim never waits for a log, it drops and counts.
-    parse_size(options.get("max-buffer-size", "1m"))
-    compress = options.get("compress", "false")
-    if compress not in ("true", "false"):
-        raise InvalidArgument(f'invalid value for compress: "{compress}"')
-    if compress == "true" and driver == "json-file" and int(count) < 2:
-        raise InvalidArgument("compress cannot be true when max-file is less than 2 or unset")
-
-
-def shim_log(
-    driver: str,
-    options: Mapping[str, str],
-    path: str,
-    labels: Mapping[str, str],
-    environment: Mapping[str, str],
-) -> dict[str, object] | None:
-    """Return what a plan says under `log`; None when nothing is logged.
-
-    Args:
-        driver: the checked driver.
-        options: its checked options.
-        path: the newest file's absolute path.
-        labels: the container's labels, for the options `labels` and `labels-regex`.
-        environment: the container's variables, for `env` and `env-regex`.
-    """
-    if driver not in ("json-file", "local"):
-        return None
-    if driver == "local":
-        options = {**_LOCAL_DEFAULTS, **options}
-    extra = {
-        **_chosen(labels, options.get("labels", ""), options.get("labels-regex", "")),
-        **_chosen(environment, options.get("env", ""), options.get("env-regex", "")),
-    }
-    if "tag" in options:
-        extra["tag"] = options["tag"]
-    return {
-        "driver": driver,
-        "path": path,
-        "max_size": parse_size(options.get("max-size", "-1")),
-        "max_files": int(options.get("max-file", "1")),
-        "compress": options.get("compress") == "true",
-        "attributes": json.dumps(extra, separators=(",", ":")).encode() if extra else b"",
-    }
-
-
-def _chosen(values: Mapping[str, str], names: str, pattern: str) -> dict[str, str]:
-    """Return the values whose name is listed or matches."""
-    wanted = {name.strip() for name in names.split(",") if name.strip()}
-    chosen = {name: value for name, value in values.items() if name in wanted}
-    if pattern:
+def _check_mode(options: Mapping[str, str]) -> None:
+    mode = options.get("mode", "")
+    if mode not in ("", "blocking", "non-blocking"):
+        raise InvalidArgument(f"logger: logging mode not supported: {mode}")
+    if "max-buffer-size" in options:
+        if mode != "non-blocking":
+            raise InvalidArgument(
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
+            )
         try:
-            expression = re.compile(pattern)
-        except re.error as error:
-            raise InvalidArgument(f"invalid regular expression {pattern!r}: {error}") from None
-        chosen |= {name: value for name, value in values.items() if expression.search(name)}
-    return chosen
+            parse_size(options["max-buffer-size"])
+        except EngineError as error:
+            raise InvalidArgument(
+                f"error parsing option max-buffer-size: {error.message}"
+            ) from None
+    disabled = options.get("cache-disabled")
+    if disabled and disabled not in _TRUE | _FALSE:
+        raise InvalidArgument(f"invalid value for option cache-disabled: {disabled}")
+
+
+def _check_syslog(options: Mapping[str, str]) -> None:
+    parse_address(options.get("syslog-address", ""))
+    parse_facility(options.get("syslog-facility", ""))
+    if options.get("syslog-format", "") not in FORMATS:
+        raise InvalidArgument("Invalid syslog format")
+
+
+def parse_facility(text: str) -> int:
+    """Return the number of a facility given by name or number; `daemon` when there is none.
+
+    Raises:
+        InvalidArgument: there is no such facility.
+    """
+    if not text:
+        return FACILITIES["daemon"]
+    if text in FACILITIES:
+        return FACILITIES[text]
+    if text.isascii() and text.isdigit() and int(text) <= max(FACILITIES.values()):
+        return int(text)
+    raise InvalidArgument("invalid syslog facility")
+
+
+def parse_address(text: str) -> tuple[str, str, int]:
+    """Return (protocol, host or path, port) of an address of syslog; ("", "", 0) for the local one.
+
+    Raises:
+        InvalidArgument: it is no address, or a socket that does not exist.
+    """
+    if not text:
+        return "", "", 0
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        bad = text.rpartition(":")[2]
+        raise InvalidArgument(f'parse "{text}": invalid port ":{bad}" after host') from None
+    if url.scheme in ("unix", "unixgram"):
+        path = text.partition("://")[2]
+        if not os.path.exists(path):
+            raise InvalidArgument(f"stat {path}: no such file or directory")
+        return url.scheme, path, 0
+    if url.scheme not in ("udp", "tcp", "tcp+tls"):
+        raise InvalidArgument(f"unsupported scheme: '{url.scheme}'")
+    return url.scheme, url.hostname or "", 514 if port is None else port

@@ -7,7 +7,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from runtime.container import inspection
-from runtime.container.document import section, text
+from runtime.container.document import section, string_map, text
+from runtime.container.log_options import REMOTE, is_cached
 from runtime.container.logs import LogQuery, LogReader, encode
 from runtime.errors import InvalidArgument, NotImplementedByEngine
 
@@ -28,7 +29,10 @@ def driver_of(container: Container) -> str:
 
 def _reader(parts: Parts, container: Container) -> LogReader:
     driver = driver_of(container)
-    if driver == "none":
+    options = string_map(section(container.host_config, "LogConfig"), "Config")
+    if driver in REMOTE and is_cached(driver, options):
+        driver = "local"
+    if driver not in ("json-file", "local"):
         raise NotImplementedByEngine("configured logging driver does not support reading")
     return LogReader(inspection.log_path(parts, container), driver)
 

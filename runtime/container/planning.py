@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from typing import TYPE_CHECKING
 
-from runtime.container import inspection
+from runtime.container import inspection, log_order
 from runtime.container.default_mounts import bound, mount_entry
 from runtime.container.device_requests import device_groups, inject_devices
-from runtime.container.document import flag, section, string_map, text, texts
+from runtime.container.document import flag, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.file_view import open_running
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
 from runtime.container.lending import linked_environment, open_namespace, open_shared_memory
-from runtime.container.log_options import shim_log
 from runtime.container.mount_sources import given_name, open_source
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
-from runtime.errors import InvalidArgument
+from runtime.container.task_handle import TaskFailed
+from runtime.errors import EngineError, InvalidArgument
 from runtime.record import replace
 
 if TYPE_CHECKING:
@@ -176,16 +177,29 @@ class Planner:
         return container.live.spec or {}
 
     def log_order(self, container: Container) -> JsonObject | None:
-        """Return what the shim is told about the log."""
-        log = section(container.host_config, "LogConfig")
-        environment = dict(entry.partition("=")[::2] for entry in texts(container.config, "Env"))
-        return shim_log(
-            text(log, "Type"),
-            string_map(log, "Config"),
-            inspection.log_path(self._parts, container),
-            container.labels,
-            environment,
-        )
+        """Return what the shim is told about the log.
+
+        Raises:
+            TaskFailed: an option of the log cannot be carried out.
+        """
+        try:
+            return log_order.shim_order(
+                container, inspection.log_path(self._parts, container), socket.gethostname()
+            )
+        except EngineError as error:
+            raise TaskFailed("logging", 0, error.message) from error
+
+    def logger_order(self, container: Container) -> JsonObject | None:
+        """Return what the run's logger is told, None when it needs none.
+
+        Raises:
+            TaskFailed: an option of the log cannot be carried out.
+        """
+        try:
+            journal = self._parts.config.journal_socket
+            return log_order.logger_order(container, socket.gethostname(), journal)
+        except EngineError as error:
+            raise TaskFailed("logging", 0, error.message) from error
 
     # -- mounts and files --------------------------------------------------------------------------
 

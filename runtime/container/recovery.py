@@ -151,6 +151,7 @@ class Recovery:
         fds = await task.fds()
         try:
             await self._parts.networks.adopt(container.id, fds)
+            self._resume_log(container, task, fds)
         finally:
             process.close_all(list(fds.values()))
         container.state.paused = await self._is_paused(container)
@@ -161,6 +162,19 @@ class Recovery:
             if external is not None:
                 return await external.paused()
         return Cgroup(self._parts.cgroup_path(container)).frozen()
+
+    def _resume_log(self, container: Container, task: Task, fds: dict[str, int]) -> None:
+        """Take up what the engine does for a run's log: compression, a logger."""
+        planner, tasks = self._containers.starter.planner, self._parts.tasks
+        try:
+            order, logger = planner.log_order(container), planner.logger_order(container)
+        except EngineError as error:
+            _log.warning("log of %s: %s", container.name, error.message)
+            return
+        if order is not None and order["compress"]:
+            tasks.compress_log(task, str(order["path"]))
+        if logger is not None and "feed" in fds:
+            tasks.loggers.adopt(tasks.directory(task.id), fds["feed"], logger)
 
     async def _lost(self, container: Container) -> ExitRecord:
         """Return the end of a container of which neither shim nor record is left."""

@@ -1,4 +1,4 @@
-"""Log drivers that a shim writes itself: `json-file` and `local`.
+"""Logs of a task as its shim writes them: `json-file`, `local`, or what feeds a logger.
 
 json-file is Docker's format: a JSON object a line with the keys log, stream, (attrs,) time. A whole
 read is turned into lines at once and gets one time stamp. A line that has not ended waits in
@@ -7,14 +7,18 @@ memory; lines over 16 KiB are cut into parts that lack the final newline.
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 
 from runtime.container.shim_log_file import LogFile
+from runtime.container.shim_loop import WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from runtime.container.shim_loop import Loop
 
 MAX_LINE = 16384
 """Longest text of one entry, in bytes."""
@@ -69,6 +73,11 @@ class NoLog:
 
     __slots__ = ()
     dropped = 0
+    blocked = False
+    """True while whoever takes the output is so slow that the task has to wait."""
+
+    def serve(self, loop: Loop, on_room: Callable[[], None]) -> None:
+        """Do nothing: nobody is waited for."""
 
     def write(self, stream: int, data: bytes) -> None:
         """Throw output away."""
@@ -211,23 +220,105 @@ class LocalLog(NoLog):
         self._file.compressed(inode)
 
 
+class FeedLog(NoLog):
+    """Feeds a logger, and keeps what it is fed in files of the `local` driver as a cache.
+
+    The feed is a socket that keeps whole records. When it is full, a `blocking` log lets the task
+    wait, another one drops the newest read and counts it.
+    """
+
+    __slots__ = ("_blocking", "_cache", "_feed", "_held", "_loop", "_on_room", "dropped")
+
+    def __init__(self, feed: int, cache: LogFile | None, *, blocking: bool) -> None:
+        os.set_blocking(feed, False)
+        self._feed = feed
+        self._cache = cache
+        self._blocking = blocking
+        self._held: list[bytes] = []
+        self._loop: Loop
+        self._on_room: Callable[[], None]
+        self.dropped = 0
+        """Bytes of output that the logger was not given."""
+
+    @property
+    def blocked(self) -> bool:  # type: ignore[override]
+        """True while records wait for room in the feed."""
+        return bool(self._held)
+
+    def serve(self, loop: Loop, on_room: Callable[[], None]) -> None:
+        """Wait for room in a loop, and tell when there is."""
+        self._loop, self._on_room = loop, on_room
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Pass on what was read from a stream."""
+        record = LOCAL_HEADER.pack(LOCAL_MAGIC, stream, 0, len(data), time.time_ns()) + data
+        if self._cache is not None:
+            self._cache.append(record)
+        if self._held:
+            self._held.append(record)
+        elif not self._send(record):
+            if self._blocking:
+                self._held.append(record)
+                self._loop.watch(self._feed, WRITABLE, self._flush)
+            else:
+                self.dropped += len(data)
+
+    def _send(self, record: bytes) -> bool:
+        """Put a record into the feed; False when there is no room for it."""
+        try:
+            os.write(self._feed, record)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.dropped += len(record) - LOCAL_HEADER.size
+        return True
+
+    def _flush(self, _events: int) -> None:
+        while self._held and self._send(self._held[0]):
+            del self._held[0]
+        if not self._held:
+            self._loop.unwatch(self._feed)
+            self._on_room()
+
+    def flush(self) -> None:
+        """Try once more, and count what has no room: the task is over."""
+        while self._held and self._send(self._held[0]):
+            del self._held[0]
+        self.dropped += sum(len(record) - LOCAL_HEADER.size for record in self._held)
+
+    def position(self) -> tuple[int, int]:
+        """Return (inode, size) of the cache's newest file."""
+        return (0, 0) if self._cache is None else self._cache.position()
+
+    def compressed(self, inode: int) -> None:
+        """Put the compressed copy in the place of a rotated file of the cache."""
+        if self._cache is not None:
+            self._cache.compressed(inode)
+
+
 def open_log(
-    options: Mapping[str, object], directory: int, rotated: Callable[[int], None]
+    options: Mapping[str, object], fds: Mapping[str, int], rotated: Callable[[int], None]
 ) -> NoLog:
     """Return the log that a plan asks for.
 
     Args:
-        options: `driver`, `path`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes).
-        directory: descriptor of the directory with the log's files.
+        options: `driver`, `path`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes),
+            `blocking`.
+        fds: `dir`, the directory with the log's files, and `feed`, the way to a logger.
         rotated: told the inode of a file that was rotated away and wants to be compressed.
 
     Raises:
         OSError: the newest file cannot be opened.
     """
-    if options["driver"] not in ("json-file", "local"):
+    driver = options["driver"]
+    if driver not in ("json-file", "local", "feed"):
         return NoLog()
-    file = LogFile(directory, options, rotated)
-    if options["driver"] == "local":
+    file = LogFile(fds.get("dir", -1), options, rotated) if options["path"] else None
+    if driver == "feed":
+        return FeedLog(fds["feed"], file, blocking=bool(options["blocking"]))
+    if file is None:
+        return NoLog()
+    if driver == "local":
         return LocalLog(file)
     file.drop_broken_end()
     attributes = options.get("attributes")

@@ -142,6 +142,7 @@ class Streams:
         self._input: Input | None = None
         self._master = -1
         self.log = log
+        log.serve(loop, self._resume_outputs)
         self.draining = False
         """True when the first process is dead: slow clients hardly stop the reading any more."""
         self.on_end: Callable[[], None] = lambda: None
@@ -211,6 +212,8 @@ class Streams:
             self._loop.unwatch(output.fd)
 
     def _is_blocked(self, output: Output) -> bool:
+        if self.log.blocked:
+            return True
         listeners = [client for client in self._clients if output.stream in client.streams]
         if self.draining:  # a full pipe still fits; a stranger that writes on and on does not
             return any(client.queued >= 2 * QUEUE_LIMIT for client in listeners)

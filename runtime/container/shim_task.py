@@ -33,7 +33,7 @@ ACK_SECONDS = 1.0
 """How long a connected engine may take to commit the exit before clients see their EOF."""
 
 _STORE = "store:"
-_OURS = ("control", "run", "dir", "plan")
+_OURS = ("control", "run", "dir", "plan", "feed")
 
 
 class ShimTask:
@@ -93,7 +93,7 @@ class ShimTask:
         process.close_all([*theirs.values(), fds["plan"]])
         process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
         self.store = {n.removeprefix(_STORE): fd for n, fd in given.items() if _is_kept(n)}
-        failure = self._open_streams(brief, fds.get("dir", -1))
+        failure = self._open_streams(brief, fds)
         if failure is not None:
             process.close_all([fd for fd in ours if fd >= 0])
             self._birth.undo()
@@ -109,13 +109,13 @@ class ShimTask:
             children = process.child_signals()
             self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
 
-    def _open_streams(self, brief: dict[str, object], directory: int) -> OSError | None:
+    def _open_streams(self, brief: dict[str, object], fds: dict[str, int]) -> OSError | None:
         """Prepare log and streams; return why there is no log where one is wanted."""
         options = brief["log"]
         log, failure = NoLog(), None
         try:
             if isinstance(options, dict):
-                log = open_log(options, directory, self._on_rotated)
+                log = open_log(options, fds, self._on_rotated)
         except OSError as error:
             failure = error
         self.streams = Streams(self._loop, log, stdin_once=bool(brief["stdin_once"]))

@@ -42,7 +42,7 @@ class Starter:
         self._parts = parts
         self._ender = ender
         self._sessions = sessions
-        self._planner = Planner(parts)
+        self.planner = Planner(parts)
         self.started: list[Callable[[Container], None]] = []
 
     async def start(self, container: Container, *, by_policy: bool = False) -> None:
@@ -146,13 +146,14 @@ class Starter:
         if mounted is not None:
             raise mounted
         parts.fault("mount")
-        plan, joined = self._planner.plan(container, sandbox, fds)
+        plan, joined = self.planner.plan(container, sandbox, fds)
         fds.update(joined)
-        return TaskOrder(container.task_id, "container", dict(plan), fds)
+        logger = self.planner.logger_order(container)
+        return TaskOrder(container.task_id, "container", dict(plan), fds, logger)
 
     def _mount(self, container: Container, fds: dict[str, int]) -> None:
         """Mount the root and what the user's mounts need; blocks."""
-        self._planner.make_sources(container, fds)
+        self.planner.make_sources(container, fds)
         fds["rootfs"] = self._parts.snapshotter.mount_now(container.id, container.layers)
 
     def _commit(self, container: Container, task: Task) -> None:

@@ -16,6 +16,7 @@ _CREATED = (
 )
 RUNTIME_REFUSED = f"{_CREATED}runc create failed: "
 _CREATE = f"{RUNTIME_REFUSED}unable to start container process: "
+_LOGGING = "failed to create task for container: failed to initialize logging driver: "
 _INIT = "error during container init: "
 REFUSED_IN_INIT = f"{_CREATE}{_INIT}"
 _EXEC = "OCI runtime exec failed: exec failed: unable to start container process: "
@@ -63,6 +64,8 @@ def container_failure(step: str, cause: str) -> StartFailure:
     code, fault = _classify(cause)
     if step in _EXTERNAL:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
+    if step == "logging":
+        return StartFailure(code, _LOGGING + cause, fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=False)
     return StartFailure(code, _CREATE + _INIT + _explained(cause), fault)

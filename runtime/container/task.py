@@ -18,6 +18,7 @@ from runtime.container.control import ShimLost, connect
 from runtime.container.exit_record import ExitRecord
 from runtime.container.launcher_process import Launcher, LauncherLost, OtherBuild
 from runtime.container.log_compress import compress, remove_stale, rotated_files
+from runtime.container.logger_process import Loggers
 from runtime.container.shim_birth import write_plan
 from runtime.container.task_handle import Task, TaskFailed
 from runtime.errors import EngineError, Unavailable
@@ -49,15 +50,17 @@ class TaskOrder:
         task_id: `<container>.<run number>` or the exec id; names the task's directory.
         kind: `container` or `exec`.
         plan: marshal-able: `spec` (OCI), `seccomp`, `tty`, `stdin`, `stdin_once`, `rows`, `cols`,
-            `cgroup`, `log` (see `log_options.shim_log`).
+            `cgroup`, `log` (see `log_order.shim_order`).
         fds: descriptors by name (`rootfs`, `netns`, `target`, `store:*` ...); they stay the
             caller's to close, the shim gets duplicates.
+        logger: what the run's logger is told (see `log_order.logger_order`); None without one.
     """
 
     task_id: str
     kind: str
     plan: Mapping[str, object]
     fds: Mapping[str, int] = field(default_factory=dict)
+    logger: dict[str, object] | None = None
 
     def file(self) -> bytes:
         """Return the content of the plan file that the shim is given."""
@@ -97,6 +100,7 @@ class TaskService:
         self._launcher = launcher
         self._tasks_path = os.path.join(run_root, "tasks")
         self._compressing: set[asyncio.Task[None]] = set()
+        self.loggers = Loggers(launcher)
 
     def ids(self) -> list[str]:
         """Return the names of all tasks that have a directory."""
@@ -161,6 +165,8 @@ class TaskService:
             if order.log_path:
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
                 own["dir"] = os.open(os.path.dirname(order.log_path), flags)
+            if order.logger is not None:
+                own |= await self.loggers.start(directory, order.logger)
             pid, pidfd = await self._launcher.fork(order.kind, order.task_id, {**own, **order.fds})
         except LauncherLost:
             os.close(own.pop("control"))

@@ -339,6 +339,9 @@ class Connection(asyncio.Protocol):
         try:
             if self._lost:
                 raise ClientGone
+            if request.body.asks:  # nothing may come between the head and what follows it
+                request.body.asks = False
+                self.send_continue()
             self._transport.write(self._head(request, response, ending))
             if request.method == "HEAD":
                 return

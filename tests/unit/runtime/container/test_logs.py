@@ -6,17 +6,16 @@ import asyncio
 import gzip
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from runtime.container.log_entry import LogEntry, encode
 from runtime.container.log_files import remove_log
-from runtime.container.log_options import check_log_config, parse_size, shim_log
 from runtime.container.logs import LogQuery, LogReader
-from runtime.errors import InvalidArgument, NotImplementedByEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def line(number: int, stream: str = "stdout") -> str:
@@ -149,56 +148,3 @@ def test_entries_are_framed_stamped_and_detailed() -> None:
     assert encode([entry, entry], tty=True) == b"x\nx\n"
     stamped = encode([entry], tty=True, timestamps=True, details=True)
     assert stamped == b"2024-01-01T00:00:00.500000000Z a=1,b=2 x\n"
-
-
-# --- options -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("-1", -1), ("10", 10), ("10k", 10240), ("1.5m", 3 << 19), ("2G", 2 << 30)]
-)
-def test_sizes_are_read(text: str, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize(
-    ("driver", "options", "message"),
-    [
-        ("json-file", {"x": "y"}, "unknown log opt 'x' for json-file log driver"),
-        ("json-file", {"max-size": "big"}, "invalid size: 'big'"),
-        ("json-file", {"max-file": "0", "max-size": "1m"}, "max-file cannot be less than 1"),
-        ("json-file", {"max-file": "2"}, "max-file cannot be set without max-size"),
-        ("json-file", {"compress": "true", "max-size": "1m"}, "compress cannot be true when"),
-        ("nope", {}, 'error looking up logging plugin nope: plugin "nope" not found'),
-        ("local", {"labels": "a"}, "unknown log opt 'labels' for local log driver"),
-    ],
-)
-def test_wrong_options_are_refused_in_docker_s_words(
-    driver: str, options: dict[str, str], message: str
-) -> None:
-    with pytest.raises(InvalidArgument) as error:
-        check_log_config(driver, options)
-    assert error.value.message.startswith(message)
-
-
-def test_drivers_that_shoal_lacks_are_named() -> None:
-    with pytest.raises(NotImplementedByEngine, match="syslog"):
-        check_log_config("syslog", {})
-
-
-def test_a_plan_gets_numbers_and_chosen_attributes() -> None:
-    options = {"max-size": "1k", "max-file": "3", "labels": "a", "env-regex": "^P", "tag": "t"}
-    check_log_config("json-file", options)
-    log = shim_log("json-file", options, "/x", {"a": "1", "b": "2"}, {"PATH": "/", "HOME": "/"})
-    assert log == {
-        "driver": "json-file",
-        "path": "/x",
-        "max_size": 1024,
-        "max_files": 3,
-        "compress": False,
-        "attributes": b'{"a":"1","PATH":"/","tag":"t"}',
-    }
-    assert shim_log("none", {}, "/x", {}, {}) is None
-    local = shim_log("local", {}, "/x", {}, {})
-    assert local is not None
-    assert (local["max_size"], local["max_files"], local["compress"]) == (20 << 20, 5, True)

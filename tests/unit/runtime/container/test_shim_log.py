@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import socket
 import weakref
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from runtime.container.shim_log import (
     format_time,
     open_log,
 )
+from runtime.container.shim_loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +49,7 @@ class Files:
         descriptor = os.open(directory, os.O_RDONLY)
         self._close = weakref.finalize(self, os.close, descriptor)
         given = {"driver": "json-file", "path": str(self.path), **options}
-        self.log = open_log(given, descriptor, self.rotated.append)
+        self.log = open_log(given, {"dir": descriptor}, self.rotated.append)
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.path.parent.iterdir())
@@ -253,3 +256,86 @@ def test_a_broken_local_file_is_read_from_the_next_record() -> None:
 
 def open_local(text: bytes) -> bytes:
     return LOCAL_HEADER.pack(LOCAL_MAGIC, 1, 0, len(text), 0) + text
+
+
+# --- what feeds a logger -------------------------------------------------------------------------
+
+
+class Feed:
+    """A log that feeds this test, in a loop of its own."""
+
+    def __init__(self, directory: Path, *, blocking: bool, cached: bool = True) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel's least
+        self.reader = ours
+        ours.setblocking(False)
+        descriptor = os.open(directory, os.O_PATH)
+        options = {
+            "driver": "feed",
+            "path": "cached.log" if cached else "",
+            "blocking": blocking,
+            "max_size": -1,
+            "max_files": 1,
+        }
+        self.log = open_log(options, {"dir": descriptor, "feed": theirs.detach()}, print)
+        self.loop = Loop()
+        self.rooms = 0
+        self.log.serve(self.loop, self._on_room)
+
+    def _on_room(self) -> None:
+        self.rooms += 1
+
+    def blocked(self) -> bool:
+        """Tell whether the task has to wait."""
+        return self.log.blocked
+
+    def read(self) -> bytes:
+        """Return the text of the next record."""
+        record = self.reader.recv(70000)
+        magic, _stream, _flags, length, _time = LOCAL_HEADER.unpack_from(record)
+        assert (magic, length) == (LOCAL_MAGIC, len(record) - LOCAL_HEADER.size)
+        return record[LOCAL_HEADER.size :]
+
+    def read_all(self) -> list[bytes]:
+        """Return the texts of all records that are there."""
+        texts = []
+        while select.select([self.reader], [], [], 0)[0]:
+            texts.append(self.read())
+        return texts
+
+
+def test_a_blocking_feed_lets_the_task_wait_and_loses_nothing(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, blocking=True)
+    written = 0
+    while not feed.blocked():
+        feed.log.write(1, b"%d\n" % written)
+        written += 1
+    feed.log.write(2, b"one more\n")
+    texts = feed.read_all()
+    while feed.blocked():
+        feed.loop.step()
+        texts += feed.read_all()
+    assert texts == [*(b"%d\n" % number for number in range(written)), b"one more\n"]
+    assert (feed.rooms, feed.log.dropped) == (1, 0)
+
+
+def test_a_feed_that_does_not_block_drops_the_newest_and_counts(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, blocking=False)
+    for number in range(1000):
+        feed.log.write(1, b"%03d\n" % number)
+    assert not feed.log.blocked
+    texts = feed.read_all()
+    assert texts == [b"%03d\n" % number for number in range(len(texts))]
+    assert feed.log.dropped == 4 * (1000 - len(texts)) > 0
+    cached = (tmp_path / "cached.log").read_bytes()
+    assert cached.count(LOCAL_MAGIC) == 1000
+
+
+def test_what_has_no_room_at_the_end_is_counted(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, blocking=True, cached=False)
+    while not feed.log.blocked:
+        feed.log.write(1, b"12345")
+    feed.log.flush()
+    assert feed.log.dropped == 5
+    assert feed.log.position() == (0, 0)
+    assert list(tmp_path.iterdir()) == []
