@@ -94,7 +94,7 @@ RESOURCES = (
 HOST_CONFIG = (
     *done("container.mount_points:read_mount_points", "Binds", "Mounts", "Tmpfs", "VolumeDriver"),
     *done("container.create:Creator._complete_mounts", "VolumesFrom"),
-    *done("container.planning:Planner.log_order", "LogConfig"),
+    *done("container.log_order:_log_config", "LogConfig"),
     *done("container.network_request:_request", "NetworkMode", "PortBindings", "PublishAllPorts"),
     *done("container.network_request:_request", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts"),
     *done("container.network_request:_request", "Links"),
@@ -209,7 +209,7 @@ BODIES: dict[str, tuple[Entry, ...]] = {
         *done("container.health:Check.of", "Test", "Interval", "Timeout", "Retries"),
         *done("container.health:Check.of", "StartPeriod", "StartInterval"),
     ),
-    "LogConfig": done("container.planning:Planner.log_order", "Type", "Config"),
+    "LogConfig": done("container.log_order:_log_config", "Type", "Config"),
     "PortBinding": done("network.port_bindings:wishes", "HostIp", "HostPort"),
     "RestartPolicy": (
         *done("container.restart:_wanted", "Name"),
@@ -268,7 +268,7 @@ REFUSED_VALUES = (
             driver,
             f"logging driver {driver} is not supported",
         )
-        for driver in ("awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "splunk")
+        for driver in ("awslogs", "fluentd", "gcplogs", "gelf", "splunk")
     ),
     *(
         Entry(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.container.log_entry import LogEntry
 
 _BLOCK = 262144
+_ATTEMPTS = 20
 
 
 class LogFile:
@@ -148,20 +149,55 @@ class FileChain:
 
 
 def _open_files(path: str) -> list[LogFile]:
-    """Open all files; when the newest was rotated meanwhile, once more from the beginning."""
-    while True:
-        files: list[LogFile] = []
-        for name in (path, *_rotated(path)):
-            with contextlib.suppress(FileNotFoundError):
-                files.append(LogFile(name))
-        if not files or _inode(path) in {files[0].inode, 0}:
-            return files[::-1]
+    """Open all files, oldest first, however quickly they are rotated meanwhile.
+
+    A file only ever moves to a higher number, so none is missed on the way up, and one that is met
+    twice is known by its inode. When a compressed copy may have come in between, it begins anew.
+    """
+    attempts = 1
+    files = _climb(path)
+    while attempts < _ATTEMPTS and [file.inode for file in files] != _inodes(path):
         for file in files:
             file.close()
+        files = _climb(path)
+        attempts += 1
+    return files[::-1]
 
 
-def _rotated(path: str) -> list[str]:
-    """Return the names of rotated files, newest first."""
+def _climb(path: str) -> list[LogFile]:
+    """Open the files by rising numbers."""
+    files: list[LogFile] = []
+    seen: set[int] = set()
+    number, last = 0, max((number for number, _name in _rotated(path)), default=0)
+    while number <= last + 1:
+        plain = f"{path}.{number}" if number else path
+        for name in (plain, f"{plain}.gz"):
+            try:
+                file = LogFile(name)
+            except FileNotFoundError:
+                continue
+            if file.inode in seen:
+                file.close()
+            else:
+                files.append(file)
+                seen.add(file.inode)
+            last = max(last, number)
+            break
+        number += 1
+    return files
+
+
+def _inodes(path: str) -> list[int]:
+    """Return the inodes of all files, newest first; a plain one goes before its copy."""
+    found: dict[int, int] = {}
+    for number, name in [(0, path), *_rotated(path)]:
+        with contextlib.suppress(FileNotFoundError):
+            found.setdefault(number, os.stat(name).st_ino)
+    return [found[number] for number in sorted(found)]
+
+
+def _rotated(path: str) -> list[tuple[int, str]]:
+    """Return numbers and names of rotated files, newest first."""
     directory, name = os.path.split(path)
     numbered: list[tuple[int, str]] = []
     try:
@@ -172,19 +208,12 @@ def _rotated(path: str) -> list[str]:
         number = entry.removeprefix(name + ".").removesuffix(".gz")
         if entry.startswith(name + ".") and number.isdigit():
             numbered.append((int(number), os.path.join(directory, entry)))
-    return [entry for _number, entry in sorted(numbered)]
-
-
-def _inode(path: str) -> int:
-    try:
-        return os.stat(path).st_ino
-    except FileNotFoundError:
-        return 0
+    return sorted(numbered)
 
 
 def remove_log(path: str) -> None:
     """Remove a log with all its rotated files."""
     remove_stale(path)
-    for name in (path, *_rotated(path)):
+    for _number, name in [(0, path), *_rotated(path)]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)

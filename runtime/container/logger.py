@@ -67,8 +67,7 @@ def _claim(directory: int) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    os.ftruncate(fd, 0)
-    os.write(fd, b"%d\n" % os.getpid())
+    os.pwrite(fd, b"%-10d\n" % os.getpid(), 0)  # whole at any moment
     return True
 
 

@@ -12,13 +12,37 @@ if TYPE_CHECKING:
 
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 _EXPIRED = (9, 10)
+_FAREWELL_SECONDS = 5.0
+
+
+class TlsConnection:
+    """A TLS session that is only written to."""
+
+    def __init__(self, session: ssl.SSLSocket) -> None:
+        self._session = session
+
+    def sendall(self, data: bytes) -> None:
+        """Send everything."""
+        self._session.sendall(data)
+
+    def close(self) -> None:
+        """End the session, and read what the server still says.
+
+        A socket that is closed with something unread in it (session tickets come late) is reset,
+        and the server loses what it has not read itself.
+        """
+        self._session.settimeout(_FAREWELL_SECONDS)
+        try:
+            self._session.unwrap().close()
+        except (OSError, ValueError):
+            self._session.close()
 
 
 def connect_tls(
     connect: Callable[[str, int, int], _socket.socket],
     address: tuple[str, int],
     order: Mapping[str, object],
-) -> ssl.SSLSocket:
+) -> TlsConnection:
     """Return a TLS session with a server.
 
     Args:
@@ -34,7 +58,7 @@ def connect_tls(
     plain = connect(*address, socket.SOCK_STREAM)
     sock = socket.socket(fileno=plain.detach())
     try:
-        return context.wrap_socket(sock, server_hostname=host)
+        return TlsConnection(context.wrap_socket(sock, server_hostname=host))
     except ssl.SSLCertVerificationError as error:
         sock.close()
         reason = _reason(error)

@@ -46,7 +46,7 @@ NOT_YET = (
     ("checkpoints", "501"),
     ("rootless", "the engine needs root and says so"),
     ("network drivers", "bridge, host, none; macvlan, ipvlan and overlay are refused"),
-    ("log drivers", "json-file, local and none; others are refused by name"),
+    ("log drivers", "awslogs, fluentd, gcplogs, gelf and splunk are refused by name"),
     ("remote compose files", "`include`, `extends` and `-f` from git or OCI are refused"),
 )
 COMPOSE_COMMANDS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -277,10 +278,17 @@ class Feed:
             "max_size": -1,
             "max_files": 1,
         }
-        self.log = open_log(options, {"dir": descriptor, "feed": theirs.detach()}, print)
+        self._feed = theirs.detach()
+        self.log = open_log(options, {"dir": descriptor, "feed": self._feed}, print)
+        os.close(descriptor)
         self.loop = Loop()
         self.rooms = 0
         self.log.serve(self.loop, self._on_room)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.reader.close()
+        os.close(self._feed)
 
     def _on_room(self) -> None:
         self.rooms += 1
@@ -305,37 +313,37 @@ class Feed:
 
 
 def test_a_blocking_feed_lets_the_task_wait_and_loses_nothing(tmp_path: Path) -> None:
-    feed = Feed(tmp_path, blocking=True)
-    written = 0
-    while not feed.blocked():
-        feed.log.write(1, b"%d\n" % written)
-        written += 1
-    feed.log.write(2, b"one more\n")
-    texts = feed.read_all()
-    while feed.blocked():
-        feed.loop.step()
-        texts += feed.read_all()
-    assert texts == [*(b"%d\n" % number for number in range(written)), b"one more\n"]
-    assert (feed.rooms, feed.log.dropped) == (1, 0)
+    with contextlib.closing(Feed(tmp_path, blocking=True)) as feed:
+        written = 0
+        while not feed.blocked():
+            feed.log.write(1, b"%d\n" % written)
+            written += 1
+        feed.log.write(2, b"one more\n")
+        texts = feed.read_all()
+        while feed.blocked():
+            feed.loop.step()
+            texts += feed.read_all()
+        assert texts == [*(b"%d\n" % number for number in range(written)), b"one more\n"]
+        assert (feed.rooms, feed.log.dropped) == (1, 0)
 
 
 def test_a_feed_that_does_not_block_drops_the_newest_and_counts(tmp_path: Path) -> None:
-    feed = Feed(tmp_path, blocking=False)
-    for number in range(1000):
-        feed.log.write(1, b"%03d\n" % number)
-    assert not feed.log.blocked
-    texts = feed.read_all()
-    assert texts == [b"%03d\n" % number for number in range(len(texts))]
-    assert feed.log.dropped == 4 * (1000 - len(texts)) > 0
-    cached = (tmp_path / "cached.log").read_bytes()
-    assert cached.count(LOCAL_MAGIC) == 1000
+    with contextlib.closing(Feed(tmp_path, blocking=False)) as feed:
+        for number in range(1000):
+            feed.log.write(1, b"%03d\n" % number)
+        assert not feed.log.blocked
+        texts = feed.read_all()
+        assert texts == [b"%03d\n" % number for number in range(len(texts))]
+        assert feed.log.dropped == 4 * (1000 - len(texts)) > 0
+        cached = (tmp_path / "cached.log").read_bytes()
+        assert cached.count(LOCAL_MAGIC) == 1000
 
 
 def test_what_has_no_room_at_the_end_is_counted(tmp_path: Path) -> None:
-    feed = Feed(tmp_path, blocking=True, cached=False)
-    while not feed.log.blocked:
-        feed.log.write(1, b"12345")
-    feed.log.flush()
-    assert feed.log.dropped == 5
-    assert feed.log.position() == (0, 0)
-    assert list(tmp_path.iterdir()) == []
+    with contextlib.closing(Feed(tmp_path, blocking=True, cached=False)) as feed:
+        while not feed.log.blocked:
+            feed.log.write(1, b"12345")
+        feed.log.flush()
+        assert feed.log.dropped == 5
+        assert feed.log.position() == (0, 0)
+        assert list(tmp_path.iterdir()) == []
