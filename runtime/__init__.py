@@ -161,6 +161,7 @@ container/
                     the host lacks
   link_environment  Variables of legacy links: what a container on the default bridge learns of
                     those it links to
+  links             Legacy links (``HostConfig.Links``): the names by which a container knows others
   listing           ``GET /containers/json``: which containers, and one summary of each
   log_compress      Compressing rotated log files: the engine's part of a shim's rotation
   log_entry         Entries of a container's log, and the decoders of the two formats that shims

@@ -212,7 +212,7 @@ async def _exit_document(end: Awaitable[tuple[int, str | None]]) -> AsyncIterato
 
 
 async def remove_container(call: Call) -> Response:
-    """``DELETE /containers/{id}``."""
+    """``DELETE /containers/{name}``: a link has the name ``CONTAINER/ALIAS``."""
     await call.engine.containers.remove(
         call.name, force=call.flag("force"), volumes=call.flag("v"), link=call.flag("link")
     )
@@ -273,7 +273,7 @@ ROUTES = (
     Route("POST", "/containers/{id}/attach", attach_container),
     Route("GET", "/containers/{id}/attach/ws", attach_websocket),
     Route("POST", "/containers/{id}/wait", wait_container),
-    Route("DELETE", "/containers/{id}", remove_container),
+    Route("DELETE", "/containers/{name}", remove_container),
     Route("POST", "/containers/prune", prune_containers),
     Route("POST", "/commit", commit_container),
     Route("GET", "/containers/{id}/checkpoints", refuse_checkpoints),

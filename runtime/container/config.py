@@ -198,7 +198,7 @@ def check_restart_policy(host: Mapping[str, object]) -> None:
             f"invalid restart policy: unknown policy '{name}'; use one of 'no', 'always', "
             "'on-failure', or 'unless-stopped'"
         )
-    if count and name not in {"", "on-failure"}:
+    if count and name != "on-failure":
         also = " and cannot be negative" if count < 0 else ""
         raise InvalidArgument(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'" + also

@@ -36,6 +36,15 @@ class HealthResult:
 
 
 @mutable
+class Link:
+    """A name by which a container knows another; the other one's own name is kept for texts."""
+
+    id: str
+    name: str
+    alias: str
+
+
+@mutable
 class Health:
     """What the probes of a container have shown (``State.Health``)."""
 
@@ -149,6 +158,7 @@ class Container:
     host_config: JsonObject
     endpoints: dict[str, JsonObject]
     mounts: list[MountPoint] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     image_environment: list[str] = field(default_factory=list)
     state: State = field(default_factory=State)
     health: Health | None = None
@@ -194,6 +204,7 @@ class Container:
         for name in _FIELDS:
             document[name] = getattr(self, name)
         document["mounts"] = [mount.to_document() for mount in self.mounts]
+        document["links"] = [as_dict(link) for link in self.links]
         document["state"] = {name: getattr(self.state, name) for name in _STATE_FIELDS}
         document["health"] = as_dict(self.health) if self.health is not None else None
         return document
@@ -203,11 +214,14 @@ class Container:
         """Read what `to_document` wrote."""
         values = dict(document)
         mounts = values.pop("mounts")
+        links = values.pop("links", [])
         state = values.pop("state")
         health = values.pop("health")
         container = cls(**values)  # type: ignore[arg-type]
         if isinstance(mounts, list):
             container.mounts = [MountPoint.from_document(entry) for entry in mounts]
+        if isinstance(links, list):
+            container.links = [Link(**entry) for entry in links]
         if isinstance(state, dict):
             container.state = State(**state)
         if isinstance(health, dict):
@@ -217,7 +231,7 @@ class Container:
 
 
 _FIELDS = tuple(
-    name for name in fields(Container) if name not in {"live", "mounts", "state", "health"}
+    name for name in fields(Container) if name not in {"live", "links", "mounts", "state", "health"}
 )
 _STATE_FIELDS = fields(State)
 

@@ -16,11 +16,13 @@ from runtime.container.config import Request, complete, read_request
 from runtime.container.container import Container, Health
 from runtime.container.create_request import ENDPOINT
 from runtime.container.document import flag, section, text, texts
+from runtime.container.links import take_links
 from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
 from runtime.container.network_request import request_of
 from runtime.container.security_checks import check_security
 from runtime.container.working_directory import make_working_directory
 from runtime.errors import EngineError, InvalidArgument, NotFound
+from runtime.linux import paths
 from runtime.names import new_id
 from runtime.record import replace
 
@@ -62,12 +64,14 @@ class Creator:
         self._check_lenders(request)
         self._complete_mounts(request)
         _complete_endpoints(request)
+        links = take_links(self._parts.catalogue, request)
         own_name = self._parts.catalogue.reserve_name(name, identifier)
         try:
             request.warnings += self._parts.networks.check(
                 request_of(identifier, own_name, request)
             )
             container = _record(identifier, own_name, request, image)
+            container.links = links
             await self._make(container)
         except BaseException:
             self._parts.catalogue.release_name(own_name, identifier)
@@ -106,14 +110,11 @@ class Creator:
                 catalogue.get(parse_volumes_from(entry)[0])
         except NotFound as error:
             raise InvalidArgument(error.message) from error
-        for link in texts(request.host_config, "Links"):
-            name = link.partition(":")[0]
-            try:
-                catalogue.get(name)
-            except NotFound as error:
-                raise InvalidArgument(
-                    f"could not get container for {name}: {error.message}"
-                ) from error
+        mode = text(request.host_config, "NetworkMode")
+        if mode.startswith("container:"):
+            with contextlib.suppress(NotFound):  # who is absent may come before the start
+                lender = catalogue.get(mode.removeprefix("container:"))
+                request.host_config["NetworkMode"] = f"container:{lender.id}"
 
     def _complete_mounts(self, request: Request) -> None:
         """Take over mounts of ``VolumesFrom``, add the ``Volumes``, name the anonymous ones."""
@@ -175,7 +176,11 @@ class Creator:
         await self._copy_up(container)
 
     async def _copy_up(self, container: Container) -> None:
-        """Fill new volumes with what the image has at their place."""
+        """Fill new volumes with what the image has at their place.
+
+        Raises:
+            EngineError: the image has a file there.
+        """
         parts = self._parts
         wanted = [mount for mount in container.mounts if mount.copy and not mount.subpath]
         if not wanted:
@@ -183,9 +188,25 @@ class Creator:
         rootfs = await parts.snapshotter.view(container.layers)
         try:
             for mount in wanted:
+                _require_directory(rootfs, mount)
                 await parts.volumes.populate(mount.name, rootfs, mount.target)
         finally:
             os.close(rootfs)
+
+
+def _require_directory(rootfs: int, mount: MountPoint) -> None:
+    try:
+        place = paths.open_in_root(rootfs, mount.target, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # it will be made
+    try:
+        if paths.is_directory(place):
+            return
+    finally:
+        os.close(place)
+    if mount.anonymous:
+        raise EngineError(f"cannot mount volume over existing file, file exists {mount.target}")
+    raise EngineError(f"source {mount.target} is not directory")
 
 
 def _complete_endpoints(request: Request) -> None:

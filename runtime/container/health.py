@@ -119,7 +119,7 @@ class HealthMonitor:
         self.begin(container, fresh=False)
 
     def stopped(self, container: Container) -> None:
-        """Stop probing a container that has ended; Docker calls it unhealthy from then on."""
+        """Stop probing a container that has ended or is paused; it is unhealthy from then on."""
         self.end(container)
         if container.health is not None and Check.of(container) is not None:
             container.health.status = "unhealthy"

@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from runtime.container import links
 from runtime.container.document import flag, section, text, texts
 from runtime.container.host import apparmor_profile
 from runtime.container.log_options import REMOTE
@@ -57,7 +58,7 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         "ProcessLabel": "",
         "AppArmorProfile": _apparmor(container),
         "ExecIDs": list(container.live.execs) or None,
-        "HostConfig": container.host_config,
+        "HostConfig": {**container.host_config, "Links": links.view(container)},
         "GraphDriver": parts.snapshotter.graph_driver(container.layers, container.id),
     }
     if size:

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.container.document import section, text, texts
-from runtime.container.link_environment import link_variables, split_link
-from runtime.errors import Conflict, EngineError, NotFound
+from runtime.container.link_environment import link_variables
+from runtime.errors import Conflict, EngineError
 from runtime.linux import excursion
 
 if TYPE_CHECKING:
@@ -74,22 +74,18 @@ def linked_environment(parts: Parts, container: Container) -> list[str]:
     found: list[str] = []
     if "bridge" not in container.endpoints:
         return found
-    for link in texts(container.host_config, "Links"):
-        name, alias = split_link(link)
-        try:
-            other = parts.catalogue.get(name)
-        except NotFound:
-            continue  # it was removed; Docker drops its links with it
-        if not other.state.active:
+    for link in container.links:
+        other = parts.catalogue.find(link.id)
+        if other is None or not other.state.active:
             raise EngineError(
-                f"Cannot link to a non running container: /{other.name} AS"
-                f" /{container.name}/{alias}"
+                f"Cannot link to a non running container: /{link.name} AS"
+                f" /{container.name}/{link.alias}"
             )
         endpoint = parts.networks.endpoints(other.id, other.endpoints).get("bridge")
         if endpoint is not None:
             found += link_variables(
                 container.name,
-                alias,
+                link.alias,
                 text(endpoint, "IPAddress"),
                 section(other.config, "ExposedPorts"),
                 texts(other.config, "Env"),

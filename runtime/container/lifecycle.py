@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from runtime.container import inspection, listing
+from runtime.container import inspection, links, listing
 from runtime.container.commit import commit
 from runtime.container.create import Creator
 from runtime.container.ending import Ender
@@ -64,6 +65,7 @@ class Containers:
         self.remover = Remover(parts, self.stopper)
         self.ooms = OomWatch(parts)
         self._creator = Creator(parts)
+        self.starter.started.append(partial(links.update_hosts, parts))
         self._whole = Uninterrupted()
         self.starter.started.append(self.ooms.begin)
         self.ender.before.append(self.ooms.end)
@@ -73,7 +75,7 @@ class Containers:
     def connect(self, execs: Execs, health: HealthMonitor) -> None:
         """Let execs and health follow the lives of containers."""
         self.starter.started.append(health.begin)
-        self.stopper.paused.append(health.end)
+        self.stopper.paused.append(health.stopped)
         self.stopper.unpaused.append(health.resume)
         self.ender.before += [health.stopped, execs.container_ended]
         self.remover.forget.append(execs.drop_all)
@@ -209,10 +211,17 @@ class Containers:
         volumes: bool = False,
         link: bool = False,
     ) -> None:
-        """Remove a container; links are no objects of their own here."""
-        if link:
-            raise Conflict("Conflict, cannot remove the default link name of the container")
+        """Remove a container, or only a link: ``CONTAINER/ALIAS``."""
+        linked = "/" in ref.removeprefix("/")
+        if link and linked:
+            links.remove_link(self.parts, ref)
+            return
+        if linked:
+            holder, alias = links.find_link(self.parts.catalogue, ref)
+            ref = next(entry.id for entry in holder.links if entry.alias == alias)
         container = self.find(ref)
+        if link:
+            raise EngineError("Conflict, cannot remove the default link name of the container")
         await self._whole(self.remover.remove(container, ref, force=force, volumes=volumes))
 
     async def resize(self, ref: str, height: int, width: int) -> None:

@@ -17,13 +17,6 @@ _OWN = frozenset({"HOME", "PATH"})
 Port = tuple[int, str]
 
 
-def split_link(link: str) -> tuple[str, str]:
-    """Return the container and the alias of ``CONTAINER[:ALIAS]``."""
-    target, _, alias = link.partition(":")
-    name = target.removeprefix("/")
-    return name, (alias or name).rpartition("/")[2]
-
-
 def link_variables(
     own_name: str, alias: str, address: str, ports: Iterable[str], environment: Sequence[str]
 ) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, section, string_map, text, texts
 from runtime.network.allocation import ContainerView, SandboxRequest
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 def sandbox_request(container: Container) -> SandboxRequest:
     """Return the request for a container's network."""
-    return _request(
+    request = _request(
         container.id,
         container.name,
         container.config,
         container.host_config,
         container.endpoints,
     )
+    return replace(request, links=[f"{link.id}:{link.alias}" for link in container.links])
 
 
 def request_of(container_id: str, name: str, request: Request) -> SandboxRequest:
@@ -55,7 +57,6 @@ def _request(
         dns_search=texts(host, "DnsSearch"),
         dns_options=texts(host, "DnsOptions"),
         extra_hosts=texts(host, "ExtraHosts"),
-        links=texts(host, "Links"),
         sysctls=string_map(host, "Sysctls"),
         mac_address=text(config, "MacAddress"),
         networked=not flag(config, "NetworkDisabled"),

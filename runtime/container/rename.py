@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runtime.container.links import rename_linked
 from runtime.errors import Conflict, InvalidArgument
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ async def rename(parts: Parts, container: Container, name: str) -> None:
         InvalidArgument: the name is empty, forbidden, or the one it has.
         Conflict: another container has it.
     """
-    if not name.removeprefix("/"):
+    if not name:
         raise InvalidArgument("Neither old nor new names may be empty")
     async with container.live.lock:
         old = container.name
@@ -40,6 +41,7 @@ async def rename(parts: Parts, container: Container, name: str) -> None:
             with parts.store.transaction() as transaction:
                 parts.networks.rename(transaction, container.id, new)
                 parts.catalogue.save(transaction, container, "rename", extra={"oldName": f"/{old}"})
+                rename_linked(parts.catalogue, transaction, container)
         except BaseException:
             container.name = old
             parts.catalogue.release_name(new, container.id)

@@ -61,7 +61,8 @@ async def _ps(arguments: list[str]) -> str:
     )
     output, errors = await process.communicate()
     if process.returncode:
-        raise EngineError(f"ps: {errors.decode(errors='replace').strip()}")
+        first = errors.decode(errors="replace").partition("\n")[0]
+        raise EngineError(f"ps: {first}")
     return output.decode(errors="replace")
 
 

@@ -33,6 +33,17 @@ DIFFERENCES: dict[tuple[str, str], tuple[object, str]] = {
         [500, {"message": "Cannot mkdir: /etc/passwd/x is not a directory"}],
         _OWN_PATHS,
     ),
+    ("a volume over a file of the image", 'create c {"Cmd":["true"],"Volumes'): (
+        [
+            500,
+            {"message": "cannot mount volume over existing file, file exists /etc/passwd"},
+        ],
+        _OWN_PATHS,
+    ),
+    ("a volume over a file of the image", 'create c {"Cmd":["true"],"HostConfig'): (
+        [500, {"message": "source /etc/passwd is not directory"}],
+        _OWN_PATHS,
+    ),
     ("what a container says while it waits for its restart", "POST /containers/<c>/resize"): (
         [409, {"message": "container <c.id> is not running"}],
         "Shoal has no other engine below whose words it could repeat",

@@ -50,7 +50,7 @@ _LIMIT = 120.0
 _TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _NEVER = "0001-01-01T00:00:00Z"
 _FRAME = re.compile(rb"[\1\2]\0\0\0")
-_DIGESTS = re.compile(r"[0-9a-f]{64}")
+_DIGESTS = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from runtime.container.link_environment import link_variables, split_link
+from runtime.container.link_environment import link_variables
 
 # What Docker 28.5 gave a container with `--link donor:my-db.x`; the donor exposed these ports.
 PORTS = ["81/udp", "80/tcp", "90/tcp", "82/tcp", "7/udp", "81/tcp"]
@@ -57,11 +55,3 @@ def test_a_range_that_ends_the_list() -> None:
         "DB_PORT_80_TCP_PORT_END=81",
         "DB_NAME=/x/db",
     ]
-
-
-@pytest.mark.parametrize(
-    ("link", "parts"),
-    [("a:b", ("a", "b")), ("a", ("a", "a")), ("/a:/c/b", ("a", "b")), ("/a", ("a", "a"))],
-)
-def test_the_form_of_a_link(link: str, parts: tuple[str, str]) -> None:
-    assert split_link(link) == parts
