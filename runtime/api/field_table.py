@@ -97,7 +97,7 @@ HOST_CONFIG = (
     *done("container.log_order:_log_config", "LogConfig"),
     *done("container.network_request:_request", "NetworkMode", "PortBindings", "PublishAllPorts"),
     *done("container.network_request:_request", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts"),
-    *done("container.network_request:_request", "Links"),
+    *done("container.links:take_links", "Links"),
     *done("container.restart:_wanted", "RestartPolicy"),
     *done("container.container:Container.auto_remove", "AutoRemove"),
     *done("container.spec:_process", "ConsoleSize", "OomScoreAdj", "Privileged"),
@@ -319,7 +319,7 @@ PARAMETERS: dict[str, tuple[Entry, ...]] = {
     "POST /containers/{id}/attach": done("api.containers:_attach_options", *_ATTACH),
     "GET /containers/{id}/attach/ws": done("api.containers:_attach_options", *_ATTACH),
     "POST /containers/{id}/wait": done("api.containers:wait_container", "condition"),
-    "DELETE /containers/{id}": done("api.containers:remove_container", "v", "force", "link"),
+    "DELETE /containers/{name}": done("api.containers:remove_container", "v", "force", "link"),
     "HEAD /containers/{id}/archive": done("api.files:_path", "path"),
     "GET /containers/{id}/archive": done("api.files:_path", "path"),
     "PUT /containers/{id}/archive": (

@@ -47,6 +47,16 @@ def open_namespace(lender: Container, kind: str, purpose: str) -> tuple[str, int
     return path, fd
 
 
+def require_running(lender: Container, purpose: str) -> None:
+    """Refuse to borrow from a container that does not run.
+
+    Raises:
+        EngineError: It does not run.
+    """
+    if not lender.state.active:
+        raise _refusal(lender, purpose)
+
+
 def _refusal(lender: Container, purpose: str) -> EngineError:
     wording, conflict = _KINDS[purpose]
     shown = lender.name if purpose == "net" else lender.id

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from runtime.container.document import flag, section, sections, text, texts
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 from runtime.record import as_dict, record, replace
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ def read_mount_points(host_config: Mapping[str, object]) -> list[MountPoint]:
 
     Raises:
         InvalidArgument: a specification cannot work.
+        EngineError: a text of ``Binds`` cannot work; Docker answers that with 500.
     """
     driver = text(host_config, "VolumeDriver")
-    found = [parse_bind(entry, driver) for entry in texts(host_config, "Binds")]
+    found = [_bind(entry, driver) for entry in texts(host_config, "Binds")]
     found += [parse_mount(entry) for entry in sections(host_config, "Mounts")]
     targets: set[str] = set()
     for point in found:
@@ -96,6 +97,15 @@ def read_mount_points(host_config: Mapping[str, object]) -> list[MountPoint]:
         if found[-1].target in targets:
             raise InvalidArgument(f"Duplicate mount point: {found[-1].target}")
     return found
+
+
+def _bind(specification: str, driver: str) -> MountPoint:
+    try:
+        return parse_bind(specification, driver)
+    except InvalidArgument as error:
+        if specification.startswith("/") or "includes invalid characters" not in error.message:
+            raise EngineError(error.message) from error
+        raise
 
 
 def parse_bind(specification: str, volume_driver: str = "") -> MountPoint:

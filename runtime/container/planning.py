@@ -20,7 +20,12 @@ from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.file_view import open_running
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
-from runtime.container.lending import linked_environment, open_namespace, open_shared_memory
+from runtime.container.lending import (
+    linked_environment,
+    open_namespace,
+    open_shared_memory,
+    require_running,
+)
 from runtime.container.mount_sources import given_name, open_source
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
@@ -67,6 +72,9 @@ class Planner:
             fd = open_source(self._parts, mount)
             if fd >= 0:
                 fds[given_name(mount.target)] = fd
+        lender = self._lender(container, "NetworkMode")
+        if lender is not None:
+            require_running(lender, "net")
         lender = self._ipc_lender(container)
         if lender is not None:
             fds[_SHARED_MEMORY] = open_shared_memory(lender)

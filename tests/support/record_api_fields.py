@@ -195,7 +195,7 @@ PARAMETERS: dict[str, str] = {
     "POST /containers/{id}/attach": "detachKeys logs stream stdin stdout stderr",
     "GET /containers/{id}/attach/ws": "detachKeys logs stream stdin stdout stderr",
     "POST /containers/{id}/wait": "condition",
-    "DELETE /containers/{id}": "v force link",
+    "DELETE /containers/{name}": "v force link",
     "HEAD /containers/{id}/archive": "path",
     "GET /containers/{id}/archive": "path",
     "PUT /containers/{id}/archive": "path noOverwriteDirNonDir copyUIDGID",
