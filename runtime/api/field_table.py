@@ -129,7 +129,8 @@ HOST_CONFIG = (
 CONFIG = (
     *done("container.planning:Planner._hostname", "Hostname"),
     *done("container.planning:Planner.plan", "Domainname", "User", "OpenStdin", "StdinOnce"),
-    *done("container.network_request:_request", "ExposedPorts", "NetworkDisabled", "MacAddress"),
+    *done("container.network_request:_request", "ExposedPorts", "NetworkDisabled"),
+    *done("container.create:_complete_endpoints", "MacAddress"),
     *done("container.spec:_process", "Tty", "WorkingDir"),
     *done("container.spec:environment", "Env"),
     *done("container.spec:_arguments", "Cmd", "Entrypoint"),

@@ -8,6 +8,7 @@ here is pure but for `os.path.exists` of bind sources and the host's CPU list.
 from __future__ import annotations
 
 import glob
+import ipaddress
 import os
 import re
 from functools import cache
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
-from runtime.container.limits import check_devices, check_limits, complete_limits
+from runtime.container.limits import check_limits, complete_limits
 from runtime.container.log_options import CACHE, check_log_config
 from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.security_options import complete_labels
 from runtime.container.signals import parse_signal
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _MILLISECOND = 1_000_000
-_HOSTNAME = re.compile(r"[^\s/\x00-\x1f\x7f]*\Z")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}\Z")
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?\Z", re.IGNORECASE)
 _RESTART_POLICIES = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
@@ -112,7 +112,6 @@ def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Req
     _check_modes(host)
     check_restart_policy(host)
     request = Request(config, host, endpoints, read_mount_points(host))
-    check_devices(host)
     request.warnings += check_limits(host, lacking)
     _check_network_mode(config, host)
     _check_ports(config, host)
@@ -120,9 +119,6 @@ def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Req
 
 
 def _check_config(config: JsonObject) -> None:
-    hostname = text(config, "Hostname")
-    if len(hostname) > 64 or not _HOSTNAME.match(hostname):
-        raise InvalidArgument(f"invalid hostname format: {hostname}")
     for entry in texts(config, "Env"):
         if not entry.partition("=")[0]:
             raise InvalidArgument(f"invalid environment variable: {entry}")
@@ -161,15 +157,26 @@ def _check_modes(host: Mapping[str, object]) -> None:
         isolation = text(host, "Isolation")
         raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
     if section(host, "StorageOpt"):
-        raise InvalidArgument(
+        raise EngineError(
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
         )
     for entry in texts(host, "ExtraHosts"):
-        if not all(entry.partition(":")):
-            raise InvalidArgument(f'bad format for add-host: "{entry}"')
+        _check_extra_host(entry)
     console = host.get("ConsoleSize")
     if not isinstance(console, list) or len(console) != 2:
         raise InvalidArgument("invalid ConsoleSize: must hold height and width")
+
+
+def _check_extra_host(entry: str) -> None:
+    name, _, address = entry.partition(":")
+    if not name or not address:
+        raise InvalidArgument(f'bad format for add-host: "{entry}"')
+    if address == "host-gateway":
+        return
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError as error:
+        raise InvalidArgument(f'invalid IP address in add-host: "{address}"') from error
 
 
 def _check_namespaces(host: Mapping[str, object]) -> None:
@@ -240,29 +247,24 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
             raise InvalidArgument(f"conflicting options: {message}")
 
 
-def _check_ports(config: Mapping[str, object], host: JsonObject) -> None:
+def _check_ports(config: Mapping[str, object], host: Mapping[str, object]) -> None:
     for port in section(config, "ExposedPorts"):
         _ports(port)
-    bindings = section(host, "PortBindings")
-    normal: JsonObject = {}
-    for port, entries in bindings.items():
-        names = _ports(port)
-        if len(names) != 1:
+    for port, entries in section(host, "PortBindings").items():
+        if len(_ports(port)) != 1:
             raise InvalidArgument(f'invalid port specification: "{port}"')
-        normal[names[0]] = entries
         for entry in entries if isinstance(entries, list) else ():
             _check_host_port(text(entry, "HostPort"))
-    if host.get("PortBindings") is not None:
-        host["PortBindings"] = normal
 
 
 def _ports(specification: str) -> list[str]:
     match = _PORT.match(specification)
+    wrong = InvalidArgument(f'invalid port specification: "{specification.partition("/")[0]}"')
     if match is None:
-        raise InvalidArgument(f'invalid port specification: "{specification}"')
+        raise wrong
     first, last = int(match[1]), int(match[2] or match[1])
     if not 0 < first <= last <= 65535:
-        raise InvalidArgument(f'invalid port specification: "{specification}"')
+        raise wrong
     protocol = (match[3] or "tcp").lower()
     return [f"{port}/{protocol}" for port in range(first, last + 1)]
 
@@ -296,6 +298,7 @@ def complete(request: Request, container_id: str, image: JsonObject, facts: Host
 def _complete_host(host: JsonObject, facts: HostFacts) -> None:
     privileged = flag(host, "Privileged")
     complete_limits(host)
+    host.pop("KernelMemory", None)  # no longer a limit since API 1.42
     if text(host, "NetworkMode") in {"", "default"}:
         host["NetworkMode"] = "bridge"
     defaults: dict[str, object] = {

@@ -36,6 +36,10 @@ JsonObject = dict[str, object]
 INTENT = "create"
 _IMAGE_MOUNT = "Image mount is an experimental feature"
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+_PLATFORM_WORDS = {
+    *("linux", "windows", "darwin", "freebsd", "amd64", "arm64", "arm", "386", "ppc64le", "s390x"),
+    *("riscv64", "mips64le", "x86_64", "aarch64", "i386", "armhf", "armel", "x86-64"),
+}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
@@ -85,6 +89,10 @@ class Creator:
         image = self._parts.images.resolve(reference)
         own = f"linux/{text(image.document, 'architecture')}"
         host = f"linux/{_MACHINES.get(os.uname().machine, os.uname().machine)}"
+        if platform and "/" not in platform and platform not in _PLATFORM_WORDS:
+            raise InvalidArgument(
+                f'"{platform}": unknown operating system or architecture: invalid argument'
+            )
         if platform and not platform.startswith(own):
             raise NotFound(
                 f"image with reference {reference} was found but its platform ({own}) does not "
@@ -106,6 +114,11 @@ class Creator:
                 if mode.startswith("container:"):
                     lender = catalogue.get(mode.removeprefix("container:"))
                     request.host_config[key] = f"container:{lender.id}"
+            mode = text(request.host_config, "NetworkMode")
+            if mode.startswith("container:"):
+                with contextlib.suppress(NotFound):  # that is found at the start
+                    lender = catalogue.get(mode.removeprefix("container:"))
+                    request.host_config["NetworkMode"] = f"container:{lender.id}"
             for entry in texts(request.host_config, "VolumesFrom"):
                 catalogue.get(parse_volumes_from(entry)[0])
         except NotFound as error:
@@ -221,6 +234,9 @@ def _complete_endpoints(request: Request) -> None:
         request.endpoints = {mode: ENDPOINT({})}
     if address:
         _give_address(request, mode, address)
+    own = text(request.endpoints.get(mode) or {}, "MacAddress")
+    if own:
+        request.config["MacAddress"] = own
 
 
 def _give_address(request: Request, mode: str, address: str) -> None:
@@ -252,7 +268,7 @@ def _record(identifier: str, name: str, request: Request, image: Image) -> Conta
         endpoints=request.endpoints,
         mounts=request.mounts,
         image_environment=texts(image.config, "Env"),
-        health=Health() if test and test[0] != "NONE" else None,
+        health=Health() if test and test[0] in {"CMD", "CMD-SHELL"} else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container.document import sections, text
 from runtime.container.start_errors import RUNTIME_REFUSED
-from runtime.errors import EngineError, InvalidArgument
+from runtime.errors import EngineError
 from runtime.linux import devices
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ def requested(host: Mapping[str, object]) -> tuple[list[JsonObject], list[Device
         if not access:
             place = _RULES_BEFORE + len(rules)
             raise EngineError(f"{RUNTIME_REFUSED}device access at {place} field cannot be empty")
-        rules += [_rule_of(node, access) for node in found]
+        letters = "".join(letter for letter in "rwm" if letter in access)
+        if letters:  # Docker's runtime overlooks other letters
+            rules += [_rule_of(node, letters) for node in found]
         nodes += found
     return nodes, rules
 
@@ -145,11 +147,11 @@ def _device_or_directory(source: str, target: str, asked: str) -> list[JsonObjec
         "no such file or directory"
     )
     if not os.path.exists(source):
-        raise InvalidArgument(missing)
+        raise EngineError(missing)
     if not os.path.isdir(source):
         node = _node(source, target)
         if node is None:
-            raise InvalidArgument(
+            raise EngineError(
                 f'error gathering device information while adding custom device "{asked}": '
                 "not a device node"
             )

@@ -78,7 +78,7 @@ def resolve(root_fd: int, name: str, extra_groups: list[str]) -> Identity:
         ]
     identity.groups += [_resolve_group(word, groups) for word in extra_groups]
     # The primary group is listed too, as Docker does it.
-    identity.groups = list(dict.fromkeys([identity.gid, *identity.groups]))
+    identity.groups = [identity.gid, *identity.groups]
     identity.home = _home(users, identity.uid)
     return identity
 
@@ -89,7 +89,7 @@ def _resolve_user(user: str, users: list[list[str]]) -> tuple[Identity, str]:
     for line in users:
         if len(line) > 3 and line[0] == user and line[2].isdecimal() and line[3].isdecimal():
             return _identity_of(line), user
-    if not wanted.isdecimal():
+    if not wanted.removeprefix("-").isdecimal():
         raise LookupFailed(f"unable to find user {user}: no matching entries in passwd file")
     uid = _number(wanted)
     for line in users:
@@ -106,14 +106,14 @@ def _resolve_group(group: str, groups: list[list[str]]) -> int:
     for line in groups:
         if len(line) > 2 and line[0] == group and line[2].isdecimal():
             return _number(line[2])
-    if not group.isdecimal():
+    if not group.removeprefix("-").isdecimal():
         raise LookupFailed(f"unable to find group {group}: no matching entries in group file")
     return _number(group)
 
 
 def _number(text: str) -> int:
     number = int(text)
-    if number > _LARGEST_ID:
+    if not 0 <= number <= _LARGEST_ID:
         raise LookupFailed(f"uids and gids must be in range 0-{_LARGEST_ID}")
     return number
 

@@ -164,7 +164,9 @@ def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
         try:
             resource.prlimit(pid, kind, (soft, hard))
         except (OSError, ValueError) as error:
-            reason = "operation not permitted" if isinstance(error, OSError) else str(error)
+            # The module says that a soft limit is above the hard one before the kernel does.
+            refused = isinstance(error, PermissionError)
+            reason = "operation not permitted" if refused else "invalid argument"
             text = f"error setting rlimits for ready process: error setting rlimit type {kind}"
             raise StartFailed("rlimit", 1, f"{text}: {reason}") from error
 
@@ -385,9 +387,10 @@ def _open_streams(child: _Child) -> None:
 
 def _set_names(plan: Plan) -> None:
     root = plan["root"]
-    with Step("hostname", "unable to set the host name"):
+    with Step("hostname", "sethostname"):
         if root["hostname"]:
             syscalls.sethostname(root["hostname"])
+    with Step("hostname", "setdomainname"):
         if root["domainname"]:
             syscalls.setdomainname(root["domainname"])
 

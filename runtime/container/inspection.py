@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -10,8 +11,10 @@ from runtime.container import links
 from runtime.container.document import flag, section, text, texts
 from runtime.container.host import apparmor_profile
 from runtime.container.log_options import REMOTE
+from runtime.container.link_environment import split_link
 from runtime.container.security_options import UNCONFINED, parse_security_options
 from runtime.container.timestamps import rfc3339
+from runtime.errors import EngineError, NotFound
 
 if TYPE_CHECKING:
     from runtime.container.container import Container, Health
@@ -35,9 +38,8 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         container: the container.
         size: measure ``SizeRw`` and ``SizeRootFs``.
     """
-    directory = parts.directory(container)
     begun = container.run > 0
-    with_files = begun and not flag(container.config, "NetworkDisabled")
+    files = _files(parts, container)
     json_log = text(section(container.host_config, "LogConfig"), "Type") == "json-file"
     document: JsonObject = {
         "Id": container.id,
@@ -46,9 +48,9 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         "Args": container.args,
         "State": state_view(container),
         "Image": container.image,
-        "ResolvConfPath": os.path.join(directory, "resolv.conf") if with_files else "",
-        "HostnamePath": os.path.join(directory, "hostname") if with_files else "",
-        "HostsPath": os.path.join(directory, "hosts") if with_files else "",
+        "ResolvConfPath": files["/etc/resolv.conf"],
+        "HostnamePath": files["/etc/hostname"],
+        "HostsPath": files["/etc/hosts"],
         "LogPath": log_path(parts, container) if begun and json_log else "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
@@ -69,6 +71,27 @@ async def inspect(parts: Parts, container: Container, *, size: bool = False) -> 
         NetworkSettings=network_settings(parts, container),
     )
     return document
+
+
+def _files(parts: Parts, container: Container) -> dict[str, str]:
+    """Return the sources of the files that an engine writes for a container, once they are there.
+
+    They are the lender's when the network is, and a user's when a bind puts one there.
+    """
+    lender = None
+    try:
+        lender = parts.catalogue.joined_by(container, "NetworkMode")
+    except EngineError:
+        written = False
+    else:
+        written = container.run > 0 and not flag(container.config, "NetworkDisabled")
+    directory = parts.directory(lender or container)
+    own = {mount.target: mount.source for mount in container.mounts if mount.type == "bind"}
+    found = {}
+    for target in ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts"):
+        path = own.get(target) or os.path.join(directory, os.path.basename(target))
+        found[target] = path if written else ""
+    return found
 
 
 def _apparmor(container: Container) -> str:
@@ -142,8 +165,15 @@ _LEGACY_NUMBERS = frozenset({"GlobalIPv6PrefixLen", "IPPrefixLen"})
 
 def network_settings(parts: Parts, container: Container) -> JsonObject:
     """Return ``NetworkSettings``, with the old copies of the default bridge's endpoint."""
-    networks = parts.networks.endpoints(container.id, container.endpoints)
-    active = container.state.active and not flag(container.config, "NetworkDisabled")
+    known_as = (container.name, text(container.config, "Hostname"))
+    networks = parts.networks.endpoints(
+        container.id,
+        container.endpoints,
+        known_as if container.state.started_ns else None,
+        running=container.state.active,
+    )
+    lent = text(container.host_config, "NetworkMode").startswith("container:")
+    active = container.state.active and not flag(container.config, "NetworkDisabled") and not lent
     if not container.state.active:
         # What was not used is not known, what was is kept no longer than it is in use.
         gone = "MacAddress" if container.state.started_ns else "NetworkID"
@@ -153,7 +183,7 @@ def network_settings(parts: Parts, container: Container) -> JsonObject:
         "Bridge": "",
         "SandboxID": hashlib.sha256(container.task_id.encode()).hexdigest() if active else "",
         "SandboxKey": key if active else "",
-        "Ports": parts.networks.ports(container.id),
+        "Ports": parts.networks.ports(container.id) if container.state.active else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from runtime.container.document import flag, number, sections, text, texts
+from runtime.container.document import flag, number, sections, text
 from runtime.container.limit_support import WARNINGS
 from runtime.errors import InvalidArgument
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 MINIMUM_MEMORY = 6 * 1024 * 1024
-_DEVICE_RULE = re.compile(r"([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})\Z")
 _SET = re.compile(r"\s*\d+(-\d+)?(:\d+(/\d+)?)?\s*\Z")
 _THROTTLES = (
     *("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"),
@@ -156,6 +155,7 @@ def _check_cpu(host: JsonObject, lacking: Collection[str], warnings: list[str]) 
             f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )
     _drop(host, "CpuShares", lacking, warnings)
+    _check_shares(host)
     if (period or quota) and "CpuQuota" in lacking:
         host["CpuPeriod"] = host["CpuQuota"] = period = quota = 0
         warnings.append(WARNINGS["CpuQuota"])
@@ -168,6 +168,14 @@ def _check_cpu(host: JsonObject, lacking: Collection[str], warnings: list[str]) 
     if number(host, "CpuPercent") > 0:
         host["CpuPercent"] = 0
         warnings.append("linux does not support CPU percent. Percent discarded.")
+
+
+def _check_shares(host: Mapping[str, object]) -> None:
+    shares = number(host, "CpuShares")
+    if shares < 0:
+        raise InvalidArgument(f"invalid CPU shares ({shares}): value must be a positive integer")
+    if 0 < number(host, "CpuRealtimePeriod") < number(host, "CpuRealtimeRuntime"):
+        raise InvalidArgument("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
 def _check_cpu_sets(host: JsonObject, lacking: Collection[str], warnings: list[str]) -> None:
@@ -228,20 +236,3 @@ def _check_blkio(host: JsonObject, lacking: Collection[str], warnings: list[str]
     for entry in sections(host, "BlkioWeightDevice"):
         if not 10 <= number(entry, "Weight") <= 1000:
             raise InvalidArgument("Range of blkio weight is from 10 to 1000")
-
-
-def check_devices(host: Mapping[str, object]) -> None:
-    """Check the access rules of devices and the limits of processes.
-
-    Raises:
-        InvalidArgument: one is malformed.
-    """
-    for rule in texts(host, "DeviceCgroupRules"):
-        if not _DEVICE_RULE.match(rule):
-            raise InvalidArgument(f"invalid device cgroup rule format: '{rule}'")
-    for ulimit in sections(host, "Ulimits"):
-        hard, soft = number(ulimit, "Hard"), number(ulimit, "Soft")
-        if soft > hard >= 0:
-            raise InvalidArgument(
-                f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-            )

@@ -68,8 +68,8 @@ class MountPoint:
     def view(self) -> JsonObject:
         """Return the entry of ``Mounts`` in inspect and lists."""
         document: JsonObject = {"Type": self.type}
-        if self.name:
-            document["Name"] = self.name
+        if self.name or self.type == "image":
+            document["Name"] = self.name or self.source
         document.update(Source=self.source, Destination=self.target)
         if self.driver:
             document["Driver"] = self.driver
@@ -99,13 +99,20 @@ def read_mount_points(host_config: Mapping[str, object]) -> list[MountPoint]:
     return found
 
 
-def _bind(specification: str, driver: str) -> MountPoint:
+def _bind(specification: str, volume_driver: str) -> MountPoint:
+    """Parse a bind of a request.
+
+    Raises:
+        EngineError: the text has another form (Docker answers 500).
+        InvalidArgument: no volume can have the name.
+    """
     try:
-        return parse_bind(specification, driver)
+        point = parse_bind(specification, volume_driver)
     except InvalidArgument as error:
-        if specification.startswith("/") or "includes invalid characters" not in error.message:
-            raise EngineError(error.message) from error
-        raise
+        raise EngineError(error.message) from error
+    if point.type == "volume" and point.name:
+        check_volume_name(point.name)
+    return point
 
 
 def parse_bind(specification: str, volume_driver: str = "") -> MountPoint:
@@ -142,8 +149,6 @@ def _volume_of_bind(
     specification: str, name: str, target: str, mode: str, driver: str
 ) -> MountPoint:
     clean = _target(specification, "volume", target)
-    if name:
-        check_volume_name(name)
     words = _mode_words(mode, volume=True)
     return MountPoint(
         type="volume",
@@ -225,7 +230,7 @@ def parse_mount(entry: Mapping[str, object]) -> MountPoint:
         raise InvalidArgument(f'invalid mount config for type "{kind}": mount type unknown')
     _refuse_options(entry, kind)
     point = readers[kind](entry, _target("", kind, text(entry, "Target")))
-    return replace(point, rw=not flag(entry, "ReadOnly"))
+    return replace(point, rw=point.rw and not flag(entry, "ReadOnly"))
 
 
 def _refuse_options(entry: Mapping[str, object], kind: str) -> None:
@@ -285,6 +290,11 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
             'invalid mount config for type "volume": must not set Subpath when using anonymous'
             " volumes"
         )
+    if flag(entry, "ReadOnly") and not name:
+        raise InvalidArgument(
+            'invalid mount config for type "volume": must not set ReadOnly mode when using'
+            " anonymous volumes"
+        )
     return MountPoint(
         type="volume",
         name=name,
@@ -330,6 +340,8 @@ def _image_mount(entry: Mapping[str, object], target: str) -> MountPoint:
         type="image",
         source=text(entry, "Source"),
         target=target,
+        rw=False,
+        propagation="rprivate",
         subpath=_inside(text(options, "Subpath"), "image"),
     )
 
@@ -360,7 +372,7 @@ def parse_volumes_from(specification: str) -> tuple[str, str]:
 def inherit(point: MountPoint, mode: str) -> MountPoint:
     """Return a mount point of another container as ``VolumesFrom`` takes it over."""
     read_only = "ro" in mode.split(",")
-    return replace(point, rw=point.rw and not read_only, anonymous=False, copy=False)
+    return replace(point, rw=point.rw and not read_only, mode="", anonymous=False, copy=False)
 
 
 def _string_map(document: Mapping[str, object], key: str) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from runtime.container.document import flag, section, string_map, text, texts
 from runtime.network.allocation import ContainerView, SandboxRequest
 from runtime.record import replace
+from runtime.network.port_bindings import only_exposed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ def _request(
     host: Mapping[str, object],
     endpoints: Mapping[str, Mapping[str, object]],
 ) -> SandboxRequest:
+    exposed = list(section(config, "ExposedPorts"))
     bindings = cast(
         "Mapping[str, Sequence[Mapping[str, str]] | None]", section(host, "PortBindings")
     )
@@ -50,15 +52,14 @@ def _request(
         domainname=text(config, "Domainname"),
         network_mode="none" if flag(config, "NetworkDisabled") else mode,
         endpoints=endpoints,
-        exposed_ports=list(section(config, "ExposedPorts")),
-        port_bindings=bindings,
+        exposed_ports=exposed,
+        port_bindings=only_exposed(bindings, exposed),
         publish_all=flag(host, "PublishAllPorts"),
         dns=texts(host, "Dns"),
         dns_search=texts(host, "DnsSearch"),
         dns_options=texts(host, "DnsOptions"),
         extra_hosts=texts(host, "ExtraHosts"),
         sysctls=string_map(host, "Sysctls"),
-        mac_address=text(config, "MacAddress"),
         networked=not flag(config, "NetworkDisabled"),
     )
 

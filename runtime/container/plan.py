@@ -166,11 +166,14 @@ def _capability_sets(sets: JsonObject) -> CapabilitySets:
     }
 
 
+_LOCKS = 10  # RLIMIT_LOCKS of <asm/resource.h>, which the module resource lacks
+
+
 def _rlimit(entry: JsonObject) -> tuple[int, int, int]:
     name = text(entry, "type")
-    kind = getattr(resource, name, None) if name.startswith("RLIMIT_") else None
+    kind = _LOCKS if name == "RLIMIT_LOCKS" else getattr(resource, name, None)
     if not isinstance(kind, int):
-        raise InvalidArgument(f"invalid ulimit type: {name.removeprefix('RLIMIT_').lower()}")
+        raise EngineError(f"{RUNTIME_REFUSED}wrong rlimit value: {name}")
     soft, hard = number(entry, "soft"), number(entry, "hard")
     return kind, _limit(soft), _limit(hard)
 

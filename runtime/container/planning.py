@@ -249,7 +249,11 @@ class Planner:
 
     def _hostname(self, container: Container) -> str:
         lender = self._lender(container, "NetworkMode")
-        return text((lender or container).config, "Hostname")
+        if lender is not None:
+            # Who shares a network shares the names that belong to it.
+            for key in ("Hostname", "Domainname"):
+                container.config[key] = text(lender.config, key)
+        return text(container.config, "Hostname")
 
     # -- what other containers lend ----------------------------------------------------------------
 

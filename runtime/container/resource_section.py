@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, number, sections, text, texts
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         WeightDevice,
     )
 
+_DEVICE_RULE = re.compile(r"([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})\Z")
 _CPU_PERIOD = 100000
 _THROTTLES = (
     ("BlkioDeviceReadBps", "throttleReadBpsDevice"),
@@ -85,8 +87,6 @@ def _memory(host: Mapping[str, object]) -> MemoryLimits:
 def _cpu(host: Mapping[str, object]) -> CpuLimits:
     cpu: CpuLimits = {}
     shares = number(host, "CpuShares")
-    if shares < 0:  # Docker finds it at the start, not before
-        raise InvalidArgument(f"invalid CPU shares ({shares}): value must be a positive integer")
     if shares:
         cpu["shares"] = shares
     nano = number(host, "NanoCpus")
@@ -137,7 +137,13 @@ def _device_number(path: str) -> tuple[int, int]:
 
 
 def parse_device_rule(rule: str) -> DeviceRule:
-    """Parse an entry of ``DeviceCgroupRules`` (checked when the container was created)."""
+    """Parse an entry of ``DeviceCgroupRules``.
+
+    Raises:
+        EngineError: it has another form.
+    """
+    if not _DEVICE_RULE.match(rule):
+        raise EngineError(f"invalid device cgroup rule format: '{rule}'")
     kind, numbers, access = rule.split(" ")
     major, minor = numbers.split(":")
     parsed: DeviceRule = {"allow": True, "type": kind, "access": access}

@@ -96,6 +96,9 @@ class Root:
 
     def _bind(self, step: MountStep, source_fd: int) -> None:
         try:
+            if step["destination"] == "/":
+                text = 'create mountpoint for / mount: mountpoint "/" is on the top of rootfs "/"'
+                raise OSError(errno.EBUSY, text)
             if paths.is_directory(source_fd):
                 target_fd = paths.make_directories(self.fd, step["destination"])
             else:

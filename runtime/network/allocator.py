@@ -6,6 +6,7 @@ committed (Docker Engine API, ``EndpointSettings``; libnetwork's sandbox).
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from runtime.network.allocation import (
 )
 from runtime.network.endpoint import default_gateways, gateway_order
 from runtime.network.endpoint_settings import (
+    check_mac_address,
     configured,
     endpoint_names,
     endpoint_problems,
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     Settings = Mapping[str, object]
 
 PREFIX = "failed to set up container networking: "
-_ALIAS_REFUSED = "network-scoped aliases are only supported for user-defined networks"
 
 
 def mode_of(network_mode: str) -> tuple[str, str]:
@@ -92,9 +93,8 @@ class Allocator:
         network = self._book.look(reference)
         if network is None:
             return
+        check_mac_address(reference, settings)
         problems = endpoint_problems(network, settings)
-        if network.is_default_bridge and settings.get("Aliases"):
-            raise InvalidArgument(_ALIAS_REFUSED)
         if problems:
             raise InvalidArgument(
                 f"invalid config for network {reference}: invalid endpoint settings:\n{problems}"
@@ -118,13 +118,13 @@ class Allocator:
         )
         if mode == CONTAINER:
             return allocation
+        _check_name_servers(request.dns)
         for reference, settings in self._wanted(request).items():
             try:
                 network = self._book.find(reference)
             except NotFound as error:
                 raise NotFound(f"{PREFIX}{error.message}") from error
             allocation.endpoints.append(self._endpoint(tx, request, network, settings))
-        allocation.endpoints.sort(key=gateway_order)
         self._name_interfaces(allocation.endpoints)
         if mode == BRIDGE and request.publish_ports:
             self._publish(tx, request, allocation)
@@ -139,6 +139,8 @@ class Allocator:
             ("bridge" if reference == "default" else reference): settings or {}
             for reference, settings in request.endpoints.items()
         }
+        if name in wanted:  # it gets the first interface
+            wanted = {name: wanted[name], **wanted}
         return wanted or ({name: {}} if name else {})
 
     def _endpoint(
@@ -343,6 +345,15 @@ class Allocator:
         for allocation in found.values():
             allocation.endpoints.sort(key=gateway_order)
         return found
+
+
+def _check_name_servers(addresses: Sequence[str]) -> None:
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            parsed = f'ParseAddr("{address}"): unable to parse IP'
+            raise EngineError(f"bad nameserver address {address}: {parsed}") from error
 
 
 def connectivity(gateway: Endpoint) -> str:

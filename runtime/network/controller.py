@@ -292,10 +292,22 @@ class NetworkController:
             self._allocator.write_endpoint(tx, endpoint)
 
     def endpoints(
-        self, container_id: str, wanted: Configured | None = None
+        self,
+        container_id: str,
+        wanted: Configured | None = None,
+        known_as: tuple[str, str] | None = None,
+        *,
+        running: bool = True,
     ) -> dict[str, JsonObject]:
-        """Return NetworkSettings.Networks: live endpoints, and the configured ones that are not."""
-        allocation = self._sandboxes.get(container_id)
+        """Return NetworkSettings.Networks: live endpoints, and the configured ones that are not.
+
+        Args:
+            container_id: the container.
+            wanted: its configured endpoints.
+            running: whether live endpoints count; those of an ended container are on their way.
+            known_as: name and host name of a container that ran before: networks remember them.
+        """
+        allocation = self._sandboxes.get(container_id) if running else None
         live = allocation.endpoints if allocation else []
         found = {endpoint.network_name: describe_endpoint(endpoint) for endpoint in live}
         if allocation is None:
@@ -303,6 +315,10 @@ class NetworkController:
                 network = self._book.look(reference)
                 name = network.name if network else reference
                 found[name] = describe_configured(settings or {}, network)
+                if known_as is not None and network is not None:
+                    own, hostname = known_as
+                    names = endpoint_names(network, own, container_id, hostname, settings or {})
+                    found[name]["DNSNames"] = names or None
         return found
 
     def ports(self, container_id: str) -> PortBindings:

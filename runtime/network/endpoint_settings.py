@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Settings = Mapping[str, object]
 
+_ALIAS_REFUSED = "network-scoped alias is supported only for containers in user defined networks"
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
@@ -84,9 +85,22 @@ def link_local_addresses(settings: Settings) -> list[tuple[str, int]]:
     return found
 
 
+def check_mac_address(reference: str, settings: Settings) -> None:
+    """Refuse a wrong MAC address of an endpoint in a create request, as Docker words it there.
+
+    Raises:
+        InvalidArgument: it is wrong.
+    """
+    mac = str(settings.get("MacAddress") or "")
+    if mac and not _MAC.fullmatch(mac):
+        raise InvalidArgument(f"invalid config for network {reference}: invalid MAC address {mac}")
+
+
 def endpoint_problems(network: Network, settings: Settings) -> str:
     """Return what is wrong with an endpoint's addresses, in Docker's words; empty if nothing."""
     problems = []
+    if network.is_default_bridge and settings.get("Aliases"):
+        problems.append(_ALIAS_REFUSED)
     mac = str(settings.get("MacAddress") or "")
     if mac and not _MAC.fullmatch(mac):
         problems.append(f"invalid MAC address: {mac}")
@@ -95,10 +109,10 @@ def endpoint_problems(network: Network, settings: Settings) -> str:
         wanted = str(ipam_config(settings).get(key) or "")
         if not wanted:
             continue
-        if not _is_address(wanted, version):
-            problems.append(f"invalid IPv{version} address: {wanted}")
         if network.is_default_bridge:
             problems.append("user specified IP address is supported on user defined networks only")
+        if not _is_address(wanted, version):
+            problems.append(f"invalid IPv{version} address: {wanted}")
         if not network.user_subnets:
             problems.append(
                 "user specified IP address is supported only when connecting to networks with"

@@ -14,6 +14,8 @@ from runtime.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    Bindings = Mapping[str, Sequence[Mapping[str, str]] | None]
+
 ANY4, ANY6 = "0.0.0.0", "::"  # noqa: S104, publishing on all addresses is the user's wish
 PROTOCOLS = ("tcp", "udp", "sctp")
 
@@ -57,6 +59,14 @@ def port_range(text: str, shown: str) -> tuple[int, int]:
     if first > last or last > 65535:
         raise InvalidArgument(f'invalid port specification: "{shown}"')
     return first, last
+
+
+def only_exposed(
+    bindings: Mapping[str, Sequence[Mapping[str, str]] | None], exposed: Collection[str]
+) -> Mapping[str, Sequence[Mapping[str, str]] | None]:
+    """Return the bindings of ports that are exposed: the others have no effect (Docker)."""
+    ports = {port for specification in exposed for port in parse_port(specification)}
+    return {key: value for key, value in bindings.items() if ports.issuperset(parse_port(key))}
 
 
 def exposed_keys(

@@ -370,7 +370,7 @@ async def test_history_and_configuration_are_complete(shop: Workshop) -> None:
         ("ARG X=1", 0), ("test", len(PASSWD) + 12 + 7 + 16),
     ]  # fmt: skip
     assert shop.config() == {
-        "ArgsEscaped": True, "Cmd": ["c"], "Env": ["PATH=/bin"],
+        "Cmd": ["c"], "Env": ["PATH=/bin"],
         "Labels": {"a": "b", "z": "$9 'q'"}, "WorkingDir": "/w",
     }  # fmt: skip
 

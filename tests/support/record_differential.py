@@ -38,7 +38,8 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="diff-", dir=shared))
     engine = EngineProcess(directory)
     engine.socket_path = socket_path
-    machine = Machine.of(int(pid), "/var/lib/docker", "/var/run/docker")
+    root = str(engine.call("GET", "/info").json()["DockerRootDir"])
+    machine = Machine.of(int(pid), root, "/var/run/docker")
     prepare_directory(directory)
     try:
         names = Names(machine, load_images(engine), str(directory))

@@ -39,7 +39,8 @@ class Allowed:
         )
 
 
-_INSPECTS = ("created", "running", "exited", "failed")
+_START_ERRORS = ("answer.start.body.message", "failed.State.Error")
+_TOLD = "Shoal tells what the kernel says about the option"
 
 ALLOWED = (
     Allowed("*.GraphDriver.Data.*Dir", ".*", "<root>/.*", "where layers lie is the engine's own"),
@@ -58,14 +59,39 @@ ALLOWED = (
     ),
     Allowed(
         "probe.mounts.*",
-        "(bind volumes/.*) master",
-        "bind volumes/.*",
+        "(bind volumes/|tmpfs tmpfs /).* master",
+        "(bind volumes/|tmpfs tmpfs /).*",
         "dockerd makes its directory a shared mount, Shoal leaves the mounts of the host alone",
+    ),
+    Allowed(
+        "*.Mounts.*.Source",
+        "<root>/overlay2/<hex>/merged",
+        "diff-probe",
+        "an image that is mounted has no directory of its own in Shoal",
+    ),
+    Allowed(
+        "failed.HostnamePath",
+        "",
+        "<root>/containers/<id>/hostname",
+        "Docker had not written the file yet",
+    ),
+    *(
+        Allowed(
+            key,
+            '.* "<root>/overlay2/<hex>/merged.*',
+            '.* "/(proc)?" .*',
+            "Shoal names the place as the container sees it",
+        )
+        for key in _START_ERRORS
+    ),
+    *(
+        Allowed(key, ".*, data=size=-1: invalid argument", ".*: tmpfs: Bad value for 'size'", _TOLD)
+        for key in _START_ERRORS
     ),
     Allowed(
         "probe.mounts./sbin/docker-init",
         "bind .* ro",
-        "bind .*/init-[^/]* ro",
+        "bind init-[^ ]* ro",
         "the program that --init puts there is Shoal's own",
     ),
     Allowed(

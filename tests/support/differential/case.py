@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 JsonObject = dict[str, object]
 
@@ -79,12 +80,12 @@ def network(name: str, **body: object) -> Step:
     return Step("POST", "/networks/create", {"Name": PREFIX + name, **body})
 
 
-def host(name: str, *before: Step, cgroups: int = 0, **fields: object) -> Case:
+def host(name: str, *before: Step, cgroups: int = 0, **fields: Any) -> Case:
     """Return a case of fields of HostConfig."""
     return Case(name, {"HostConfig": fields}, before=before, cgroups=cgroups)
 
 
-def config(name: str, *before: Step, **fields: object) -> Case:
+def config(name: str, *before: Step, **fields: Any) -> Case:
     """Return a case of fields of Config."""
     return Case(name, fields, before=before)
 

@@ -27,6 +27,7 @@ _THROTTLE = re.compile(r"/sys/devices/system/cpu/cpu\d+/thermal_throttle")
 _POOL = re.compile(r"\b(?:172\.(?:1[6-9]|2\d|3[01])|192\.168|10\.20[0-2])\.\d+\.\d+\b")
 _SIZED = re.compile(r"<ip>/\d+")
 _NETNS = re.compile(r"/netns/[0-9a-f]{12}\b")
+_DESCRIPTOR = re.compile(r", dstFd=/proc/thread-self/fd/\d+, flags=[A-Z_|]+")
 _DURATION = re.compile(r"execDuration=\d+")
 _MAC = re.compile(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b")
 _PATTERNS = (
@@ -36,6 +37,7 @@ _PATTERNS = (
     (_POOL, "<ip>"),
     (_SIZED, "<ip>/<size>"),
     (_NETNS, "/netns/<hex>"),
+    (_DESCRIPTOR, ""),
     (_DURATION, "execDuration=<seconds>"),
 )
 _LAST_KNOWN_PORT = 32767
@@ -77,6 +79,7 @@ def table(seen: Observation, names: Names) -> Table:
         mounts = document["Mounts"]
         assert isinstance(mounts, list)
         mounts.sort(key=itemgetter("Destination"))  # Docker has them in any order
+        _drop_ipv6(document)
         _flatten(found, name, document)
     report = seen.streams.get(1, b"").decode("utf-8", "backslashreplace")
     if "== arguments" in report:
@@ -96,6 +99,16 @@ def table(seen: Observation, names: Names) -> Table:
         if key.endswith("IPPrefixLen") and normal[key.replace("PrefixLen", "Address")] == "<ip>":
             normal[key] = "<size>"
     return normal
+
+
+def _drop_ipv6(document: dict[str, object]) -> None:
+    """Leave out ports of IPv6, which not every machine has."""
+    settings = document["NetworkSettings"]
+    assert isinstance(settings, dict)
+    settings["Ports"] = {
+        port: bindings and [entry for entry in bindings if entry["HostIp"] != "::"]
+        for port, bindings in settings["Ports"].items()
+    }
 
 
 def _flatten(found: Table, key: str, value: object) -> None:

@@ -28,6 +28,8 @@ _STATUS = (
     "Seccomp",
     "Seccomp_filters",
 )
+_OWN_KINDS = frozenset({"proc", "sysfs", "tmpfs", "devpts", "mqueue", "devtmpfs"})
+"""File systems that are made for a container; binds have longer paths on them."""
 _MANY = 20
 _PARTS_OF_STORE = re.compile(r".*/(containers/[0-9a-f]{64}|volumes/[^/]+|overlay2|snapshots)(/.*)?")
 _OF_CONTAINERS = re.compile(r"lo|eth\d")
@@ -100,12 +102,16 @@ def _mount(
     shared = [field.partition(":")[0] for field in fields]
     if kind == "overlay":
         return " ".join(["overlay", root, options[0], *shared])
-    if kind in {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "devtmpfs"} and "<" not in root:
+    if kind in _OWN_KINDS and root.count("/") == 1:
         inner = [option for option in more if not option.startswith(("inode", "huge"))]
         return " ".join([kind, source, root, ",".join(options), ",".join(inner), *shared])
-    place = _PARTS_OF_STORE.sub(r"\1\2", root)
+    place = _PARTS_OF_STORE.sub(r"\1\2", root) if _PARTS_OF_STORE.match(root) else _last(root)
     own = [option for option in options if option not in _SITE_FLAGS]
     return " ".join(["bind", place, ",".join(own), *shared])
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _devices(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
@@ -155,7 +161,7 @@ def _links(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
     del machine
     for line in lines:
         fields = line.split()
-        if not _OF_CONTAINERS.match(fields[1]):
+        if not _OF_CONTAINERS.match(fields[1]) or fields[3] == "::1/128":
             continue
         if "scope" in fields and fields[fields.index("scope") + 1] != "link":
             yield f"{fields[1].rstrip(':')} {fields[2]}", fields[3]

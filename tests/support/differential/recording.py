@@ -1,4 +1,8 @@
-"""What Docker did, as a file: the first case whole, the others by what differs from it."""
+"""What Docker did, as a file: the first case whole, the others by what differs from it.
+
+Of a container's later states only what differs from the inspect document of the created one is
+written down.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,18 @@ if TYPE_CHECKING:
 Table = dict[str, object]
 
 FILE = Path(__file__).with_name("recorded.json")
-_ABSENT = "absent"
+_FIRST = "created."
+_LATER = ("running.", "exited.", "failed.")
 
 
 def write(tables: Mapping[str, Table], images: Mapping[str, object]) -> None:
     """Write the tables of all cases, by name, and the configurations of images."""
-    first = next(iter(tables))
-    base = tables[first]
-    document = {
-        "images": images,
-        "cases": {
-            name: _encode(own, {} if name == first else base) for name, own in tables.items()
-        },
-    }
-    text = json.dumps(document, indent=0, ensure_ascii=False)
+    cases: dict[str, object] = {}
+    base: Table = {}
+    for name, own in tables.items():
+        cases[name] = _encode(own, base)
+        base = base or own
+    text = json.dumps({"images": images, "cases": cases}, indent=0, ensure_ascii=False)
     FILE.write_text(text + "\n", encoding="utf-8")
 
 
@@ -35,14 +37,56 @@ def read() -> tuple[dict[str, Table], dict[str, object]]:
     tables: dict[str, Table] = {}
     base: Table = {}
     for name, entry in document["cases"].items():
-        tables[name] = {**base, **entry["differs"]}
-        for key in entry.get(_ABSENT, ()):
-            del tables[name][key]
+        tables[name] = _decode(entry, base)
         base = base or tables[name]
     return tables, document["images"]
 
 
 def _encode(own: Table, base: Table) -> dict[str, object]:
-    differs = {key: value for key, value in own.items() if key not in base or base[key] != value}
-    absent = [key for key in base if key not in own]
-    return {"differs": differs, **({_ABSENT: absent} if absent else {})}
+    states = [state for state in _LATER if any(key.startswith(state) for key in own)]
+    usual = _usual(own, base, states)
+    return {
+        "states": states,
+        "differs": {key: own[key] for key in own if key not in usual or usual[key] != own[key]},
+        "absent": _shorten([key for key in usual if key not in own], own),
+    }
+
+
+def _shorten(absent: list[str], own: Table) -> list[str]:
+    """Name a part that is missing as a whole by the part alone, such as ``probe.``."""
+    present = {key.partition(".")[0] for key in own}
+    parts = dict.fromkeys(key.partition(".")[0] for key in absent)
+    whole = [f"{part}." for part in parts if part not in present]
+    return whole + [key for key in absent if key.partition(".")[0] in present]
+
+
+def _decode(entry: Mapping[str, dict[str, object]], base: Table) -> Table:
+    differs, absent = entry["differs"], tuple(entry["absent"])
+    whole, single = tuple(key for key in absent if key.endswith(".")), set(absent)
+
+    def missing(key: str) -> bool:
+        return key in single or f"{key}.".startswith(whole)
+
+    early = {key: value for key, value in differs.items() if not key.startswith(_LATER)}
+    created = {key: value for key, value in {**base, **early}.items() if not missing(key)}
+    usual = _usual(created, base, list(entry["states"]))
+    return {key: value for key, value in {**usual, **differs}.items() if not missing(key)}
+
+
+def _usual(own: Table, base: Table, states: list[str]) -> Table:
+    """Return what is expected of a case: the first one's table, and states as when created."""
+    usual = {key: value for key, value in base.items() if not key.startswith(_LATER)}
+    created = {key: value for key, value in own.items() if key.startswith(_FIRST)}
+    for state in states:
+        for key, value in created.items():
+            usual[state + key.removeprefix(_FIRST)] = value
+        for key, value in base.items():
+            # What starting changes, it changes in every container.
+            before = base.get(_FIRST + key.removeprefix(state))
+            if key.startswith(state) and value != before and own.get(_same(key, state)) == before:
+                usual[key] = value
+    return usual
+
+
+def _same(key: str, state: str) -> str:
+    return _FIRST + key.removeprefix(state)

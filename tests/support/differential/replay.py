@@ -37,6 +37,6 @@ def carry_out(
 
 def prepare_directory(directory: Path) -> None:
     """Put into a directory what cases bind into their containers."""
-    (directory / "things").mkdir(parents=True)
+    (directory / "things" / "empty").mkdir(parents=True)
     (directory / "things" / "file").write_text("from the host\n", encoding="utf-8")
     (directory / "single.txt").write_text("one file\n", encoding="utf-8")

@@ -30,7 +30,7 @@ CASES = (
     config("workdir", WorkingDir="/data"),
     config("workdir-made", WorkingDir="/made/for/it"),
     config("workdir-untidy", WorkingDir="/data/../tmp//"),
-    Case("workdir-is-a-file", {"WorkingDir": "/etc/passwd"}, probe=False),
+    Case("workdir-is-a-file", {"WorkingDir": "/etc/passwd"}),
     config("exposed-ports", ExposedPorts={"80/tcp": {}, "53/udp": {}, "9": {}}),
     config("exposed-range", ExposedPorts={"7000-7003/tcp": {}}),
     config("labels", Labels={"a": "1", "com.example": "two words", "empty": ""}),

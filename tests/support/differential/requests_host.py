@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from tests.support.differential.case import Case, container, host, started
+from tests.support.differential.case import Case, config, container, host, started
 
+_PROFILE = (
+    '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],'
+    '"action":"SCMP_ACT_ERRNO"}]}'
+)
 _OTHER = {"Cmd": ["sleep", "100000"]}
+
+
+def _device(host_path: str, path: str, permissions: str = "rwm") -> dict[str, object]:
+    return {"PathOnHost": host_path, "PathInContainer": path, "CgroupPermissions": permissions}
 
 
 CASES = (
@@ -82,4 +90,108 @@ CASES = (
     host("cgroup-parent", CgroupParent="/diff-parent"),
     host("container-id-file", ContainerIDFile="/tmp/some.cid"),
     host("isolation", Isolation="default"),
+    host("privileged-with-drop", Privileged=True, CapDrop=["SYS_ADMIN"]),
+    host("privileged-read-only", Privileged=True, ReadonlyRootfs=True),
+    host("privileged-and-options", Privileged=True, SecurityOpt=["no-new-privileges"]),
+    host("privileged-masked", Privileged=True, MaskedPaths=["/proc/keys"]),
+    Case("privileged-user", {"User": "runner", "HostConfig": {"Privileged": True}}),
+    host(
+        "seccomp-profile",
+        SecurityOpt=[f"seccomp={_PROFILE}"],
+    ),
+    host("seccomp-and-no-new-privileges", SecurityOpt=["no-new-privileges", "seccomp=unconfined"]),
+    host("security-colon", SecurityOpt=["seccomp:unconfined"]),
+    host("cap-lower-case", CapAdd=["net_admin"], CapDrop=["cap_chown"]),
+    host("cap-both", CapAdd=["CHOWN"], CapDrop=["CHOWN"]),
+    host("cap-all-both", CapAdd=["ALL"], CapDrop=["ALL"]),
+    host("cap-twice", CapAdd=["SYS_TIME", "CAP_SYS_TIME"]),
+    host("group-add-many", GroupAdd=["audio", "tty", "0", "77777"]),
+    Case("group-add-user", {"User": "runner", "HostConfig": {"GroupAdd": ["games", "tty"]}}),
+    Case("group-add-of-user", {"User": "1000:60", "HostConfig": {"GroupAdd": ["audio"]}}),
+    host("shm-and-none", IpcMode="none", ShmSize=1_048_576),
+    host("sysctl-ipc", Sysctls={"kernel.shmmax": "1000000", "fs.mqueue.msg_max": "20"}),
+    host("sysctl-net", Sysctls={"net.ipv4.ip_unprivileged_port_start": "1024"}),
+    host("init-and-pid-host", Init=True, PidMode="host"),
+    Case("init-and-user", {"User": "runner", "HostConfig": {"Init": True}}),
+    Case("init-and-terminal", {"Tty": True, "HostConfig": {"Init": True}}),
+    Case("terminal-and-user", {"Tty": True, "User": "runner"}),
+    Case("workdir-and-user", {"WorkingDir": "/home/runner", "User": "runner"}),
+    Case("workdir-closed", {"WorkingDir": "/home/runner", "User": "daemon"}),
+    Case("read-only-and-user", {"User": "runner", "HostConfig": {"ReadonlyRootfs": True}}),
+    host("restart-empty", RestartPolicy={"Name": ""}),
+    host("log-default-with-options", LogConfig={"Type": "", "Config": {"max-size": "2m"}}),
+    host("log-options", LogConfig={"Type": "json-file", "Config": {"labels": "a", "env": "B"}}),
+    host("log-local-options", LogConfig={"Type": "local", "Config": {"max-size": "10m"}}),
+    host("log-tag", LogConfig={"Type": "json-file", "Config": {"tag": "{{.Name}}/{{.ID}}"}}),
+    host("device-of-a-link", Devices=[_device("/dev/stdin", "/dev/in")]),
+    host("device-mknod", Devices=[_device("/dev/full", "/dev/filled", "m")]),
+    host("device-twice", Devices=[_device("/dev/zero", "/dev/a"), _device("/dev/zero", "/dev/b")]),
+    host("device-same-place", Devices=[_device("/dev/zero", "/dev/zero", "rw")]),
+    host("device-read-only-root", Devices=[_device("/dev/zero", "/dev/a")], ReadonlyRootfs=True),
+    *(
+        host(name, **fields)
+        for name, fields in (
+            ("cap-unknown", {"CapAdd": ["NONSENSE"]}),
+            ("cap-drop-unknown", {"CapDrop": ["NONSENSE"]}),
+            ("security-unknown", {"SecurityOpt": ["nonsense"]}),
+            ("security-unknown-value", {"SecurityOpt": ["nonsense=1"]}),
+            ("seccomp-not-json", {"SecurityOpt": ["seccomp={"]}),
+            ("ipc-wrong", {"IpcMode": "nonsense"}),
+            ("ipc-of-nobody", {"IpcMode": "container:diff-nobody"}),
+            ("pid-wrong", {"PidMode": "nonsense"}),
+            ("pid-of-nobody", {"PidMode": "container:diff-nobody"}),
+            ("cgroup-wrong", {"CgroupnsMode": "nonsense"}),
+            ("userns-wrong", {"UsernsMode": "nonsense"}),
+            ("isolation-wrong", {"Isolation": "hyperv"}),
+            ("runtime-wrong", {"Runtime": "nonsense"}),
+            ("restart-wrong", {"RestartPolicy": {"Name": "nonsense"}}),
+            ("restart-count-wrong", {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}}),
+            (
+                "restart-and-remove",
+                {"RestartPolicy": {"Name": "always"}, "AutoRemove": True},
+            ),
+            ("log-unknown", {"LogConfig": {"Type": "nonsense"}}),
+            ("log-unknown-option", {"LogConfig": {"Type": "json-file", "Config": {"x": "y"}}}),
+            ("log-wrong-size", {"LogConfig": {"Type": "json-file", "Config": {"max-size": "x"}}}),
+            ("storage-opt", {"StorageOpt": {"size": "1G"}}),
+            ("device-missing", {"Devices": [_device("/dev/nonsense", "/dev/x")]}),
+            ("device-no-device", {"Devices": [_device("/etc/passwd", "/dev/x")]}),
+            ("device-wrong-permissions", {"Devices": [_device("/dev/zero", "/dev/x", "xyz")]}),
+            ("device-rule-wrong", {"DeviceCgroupRules": ["nonsense"]}),
+            ("device-request", {"DeviceRequests": [{"Driver": "nvidia", "Count": 1}]}),
+            ("sysctl-unknown", {"Sysctls": {"nonsense.value": "1"}}),
+            ("sysctl-not-namespaced", {"Sysctls": {"kernel.panic": "1"}}),
+            ("group-add-unknown", {"GroupAdd": ["nobody-knows"]}),
+            ("console-size-wrong", {"ConsoleSize": [1]}),
+            ("init-and-stop", {"Init": True, "ContainerIDFile": "x"}),
+        )
+    ),
+    Case(
+        "uts-host-and-hostname", {"Hostname": "a", "HostConfig": {"UTSMode": "host"}}, probe=False
+    ),
+    *(
+        config(name, **fields)
+        for name, fields in (
+            ("no-command", {"Cmd": [], "Entrypoint": [""]}),
+            ("hostname-wrong", {"Hostname": "under score"}),
+            ("hostname-long", {"Hostname": "a" * 65}),
+            ("domainname-wrong", {"Domainname": "under score"}),
+            ("environment-wrong", {"Env": ["=x"]}),
+            ("workdir-relative", {"WorkingDir": "relative"}),
+            ("stop-signal-wrong", {"StopSignal": "NONSENSE"}),
+            ("stop-timeout-negative", {"StopTimeout": -1}),
+            ("health-too-short", {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 5}}),
+            ("health-unknown", {"Healthcheck": {"Test": ["NONSENSE", "true"]}}),
+            ("health-negative", {"Healthcheck": {"Test": ["CMD", "true"], "Retries": -1}}),
+            ("mac-wrong", {"MacAddress": "nonsense"}),
+            ("volumes-relative", {"Volumes": {"relative": {}}}),
+            ("volumes-root", {"Volumes": {"/": {}}}),
+            ("user-negative", {"User": "-1"}),
+            ("user-too-large", {"User": "4294967296"}),
+            ("user-empty-group", {"User": "root:"}),
+        )
+    ),
+    Case("platform", {}, query="&platform=linux/amd64"),
+    Case("platform-other", {}, query="&platform=linux/s390x"),
+    Case("platform-wrong", {}, query="&platform=nonsense"),
 )

@@ -12,7 +12,7 @@ from runtime.container.mount_points import (
     parse_volumes_from,
     read_mount_points,
 )
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 
 JsonObject = dict[str, object]
 
@@ -51,7 +51,6 @@ def test_the_third_part_is_read_and_kept(mode: str, rw: bool, propagation: str) 
         ("/a:/b:rw,ro", "invalid mode: rw,ro"),
         ("/a:/b:nocopy", "invalid mode: nocopy"),
         ("data:/b:shared", "invalid mode: shared"),
-        ("a/b:/x", '"a/b" includes invalid characters for a local volume name'),
         ("/a:b/c", "invalid mount path: 'b/c' mount path must be absolute"),
         ("/a:/", "invalid specification: destination can't be '/'"),
         ("/a:/b/..", "invalid specification: destination can't be '/'"),
@@ -110,3 +109,20 @@ def test_mounts_of_another_container_are_inherited_perhaps_read_only() -> None:
 def test_the_durable_form_comes_back_the_same() -> None:
     point = parse_bind("data:/in:ro", "")
     assert MountPoint.from_document(point.to_document()) == point
+
+
+def test_what_is_wrong_with_a_bind_is_told_as_docker_tells_it() -> None:
+    with pytest.raises(EngineError) as refused:
+        read_mount_points({"Binds": ["/a:/b:wrong"]})
+    assert type(refused.value) is EngineError
+    assert refused.value.message == "invalid mode: wrong"
+    with pytest.raises(InvalidArgument, match="includes invalid characters for a local volume"):
+        read_mount_points({"Binds": ["a/b:/x"]})
+
+
+def test_an_image_is_mounted_read_only_under_its_name() -> None:
+    (point,) = read_mount_points(
+        {"Mounts": [{"Type": "image", "Source": "base", "Target": "/image"}]}
+    )
+    view = point.view()
+    assert (view["Name"], view["RW"], view["Propagation"]) == ("base", False, "rprivate")

@@ -110,7 +110,7 @@ def test_limits_have_numbers_and_infinity() -> None:
         (resource.RLIMIT_NOFILE, 5, 6),
         (resource.RLIMIT_CORE, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
     ]
-    with pytest.raises(InvalidArgument, match="invalid ulimit type: nonsense"):
+    with pytest.raises(EngineError, match="wrong rlimit value: RLIMIT_NONSENSE"):
         compile_plan(spec(process={"args": ["p"], "rlimits": [{"type": "RLIMIT_NONSENSE"}]}))
 
 

@@ -144,9 +144,9 @@ def test_what_is_not_set_is_left_out() -> None:
     assert update_resources({"PidsLimit": -1}) == {"pids": {"limit": -1}}
 
 
-def test_shares_may_not_be_negative() -> None:
-    with pytest.raises(InvalidArgument, match=r"invalid CPU shares \(-1\)"):
-        build_resources({"CpuShares": -1}, [])
+def test_a_device_rule_of_another_form_is_refused() -> None:
+    with pytest.raises(EngineError, match="invalid device cgroup rule format: 'x'"):
+        device_rules({"DeviceCgroupRules": ["x"]})
 
 
 def test_throttled_devices_are_given_by_number() -> None:
@@ -182,9 +182,9 @@ def test_a_requested_device_has_a_node_and_a_rule() -> None:
 
 
 def test_a_missing_device_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match='adding custom device "/dev/nosuch": no such file'):
+    with pytest.raises(EngineError, match='adding custom device "/dev/nosuch": no such file'):
         device_list.requested({"Devices": [{"PathOnHost": "/dev/nosuch"}]})
-    with pytest.raises(InvalidArgument, match="not a device node"):
+    with pytest.raises(EngineError, match="not a device node"):
         device_list.requested({"Devices": [{"PathOnHost": "/etc/passwd"}]})
 
 

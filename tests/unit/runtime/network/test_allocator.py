@@ -164,7 +164,11 @@ def test_a_missing_network_is_named(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("network", "settings", "message"),
     [
-        ("bridge", {"Aliases": ["x"]}, "network-scoped aliases are only supported for user-def"),
+        (
+            "bridge",
+            {"Aliases": ["x"]},
+            "network-scoped alias is supported only for containers in user",
+        ),
         (
             "app",
             {"IPAMConfig": {"IPv4Address": "10.201.1.9"}},
@@ -182,7 +186,7 @@ def test_a_missing_network_is_named(desk: Desk) -> None:
                 "* no configured subnet or ip-range contain the IP address bogus"
             ),
         ),
-        ("app", {"MacAddress": "zz"}, "invalid MAC address: zz"),
+        ("app", {"MacAddress": "zz"}, "invalid config for network app: invalid MAC address zz"),
     ],
 )
 def test_what_can_never_work_is_refused_when_the_container_is_created(
