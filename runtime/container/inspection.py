@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from runtime.container import links
 from runtime.container.document import flag, section, text, texts
 from runtime.container.host import apparmor_profile
-from runtime.container.log_options import REMOTE
 from runtime.container.link_environment import split_link
+from runtime.container.log_options import REMOTE
 from runtime.container.security_options import UNCONFINED, parse_security_options
 from runtime.container.timestamps import rfc3339
 from runtime.errors import EngineError, NotFound
