@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 from runtime.container import links
 from runtime.container.document import flag, section, text, texts
 from runtime.container.host import apparmor_profile
-from runtime.container.link_environment import split_link
 from runtime.container.log_options import REMOTE
 from runtime.container.security_options import UNCONFINED, parse_security_options
 from runtime.container.timestamps import rfc3339
-from runtime.errors import EngineError, NotFound
+from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from runtime.container.container import Container, Health

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, section, string_map, text, texts
 from runtime.network.allocation import ContainerView, SandboxRequest
-from runtime.record import replace
 from runtime.network.port_bindings import only_exposed
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
