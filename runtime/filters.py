@@ -28,12 +28,12 @@ class Filters:
         self._values = dict(values)
 
     @classmethod
-    def parse(cls, text: str | None, accepted: Collection[str]) -> Filters:
+    def parse(cls, text: str | None, accepted: Collection[str] | None) -> Filters:
         """Parse the JSON of a query.
 
         Args:
             text: the value of ``filters``; nothing or an empty text filters nothing.
-            accepted: the keys that the endpoint knows.
+            accepted: the keys that the endpoint knows; with None it takes no notice of others.
 
         Raises:
             InvalidArgument: the text is not such JSON, or has a key that is not accepted.
@@ -50,7 +50,7 @@ class Filters:
             raise InvalidArgument("invalid filter")
         values: dict[str, tuple[str, ...]] = {}
         for key, given in document.items():
-            if key not in accepted:
+            if accepted is not None and key not in accepted:
                 raise InvalidArgument(f"invalid filter '{key}'")
             values[key] = _values_of(given)
         return cls(values)

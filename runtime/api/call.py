@@ -109,7 +109,7 @@ class Call:
         except ValueError as error:
             raise EngineError(f'strconv.Atoi: parsing "{text}": invalid syntax') from error
 
-    def filters(self, accepted: Collection[str]) -> Filters:
+    def filters(self, accepted: Collection[str] | None) -> Filters:
         """Return the ``filters`` of the query; keys that are not accepted are refused."""
         return Filters.parse(self.text("filters"), accepted)
 

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
-FILTERS = (
-    *("config", "container", "daemon", "event", "image", "label", "network", "node"),
-    *("plugin", "scope", "secret", "service", "type", "volume"),
-)
 _NAMED = (
     *("config", "container", "daemon", "network", "node", "plugin"),
     *("secret", "service", "volume"),

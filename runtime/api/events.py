@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.api.call import Call, Route
-from runtime.api.event_filter import FILTERS, wanted_by
+from runtime.api.event_filter import wanted_by
 from runtime.api.streams import documents
 from runtime.api.times import unix_nanoseconds
 from runtime.errors import InvalidArgument
@@ -27,10 +27,11 @@ def stream_events(call: Call) -> Response:
     since = unix_nanoseconds(call.text("since"))
     until = unix_nanoseconds(call.text("until"))
     if since is not None and until is not None and since > until:
-        raise InvalidArgument("`since` cannot be after `until`")
+        times = f"`since` time ({call.text('since')}) cannot be after `until`"
+        raise InvalidArgument(f"{times} time ({call.text('until')})")
     if since is None and until is not None:
         since = 0
-    wanted = wanted_by(call.filters(FILTERS))
+    wanted = wanted_by(call.filters(None))
     bus = call.engine.events
     return documents(_events(bus, bus.subscribe(wanted, since), until))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from typing import TYPE_CHECKING
@@ -12,9 +13,12 @@ from runtime.container.document import section, sections, text, texts
 from runtime.container.timestamps import rfc3339
 from runtime.image import tar_writer
 from runtime.image.image_store import tag_reference
+from runtime.image.reference import parse_reference
 from runtime.linux.cgroups import Cgroup
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from runtime.container.container import Container
     from runtime.container.options import CommitOptions
     from runtime.container.parts import Parts
@@ -40,24 +44,14 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     """
     name = str(tag_reference(options.repository, options.tag)) if options.repository else ""
     config = _config(parts, container, options)
-    layer = await _layer(parts, container, pause=options.pause)
-    base = parts.images.get(container.image)
-    created = rfc3339(time.time_ns())
-    history: JsonObject = {
-        "created": created,
-        "created_by": " ".join([container.path, *container.args]),
-        "comment": options.comment,
-    }
-    if options.author:
-        history["author"] = options.author
-    if layer.diff_id == _NOTHING:
-        history["empty_layer"] = True
-    document = _document(base.document if base is not None else {}, container, config, layer)
-    document.update(created=created, author=options.author)
-    document["history"] = [*sections(document, "history"), history]
-    image = await parts.images.put(document, [name] if name else [], parent=container.image)
-    extra = {"comment": options.comment, "imageID": image.id, "imageRef": name}
-    parts.catalogue.publish(container, "commit", extra)
+    async with _still(parts, container, pause=options.pause):
+        parent = container.layers[-1] if container.layers else None
+        layer = await parts.snapshotter.commit(container.id, parent)
+        document = _document(parts, container, config, layer, options)
+        image = await parts.images.put(document, [name] if name else [], parent=container.image)
+        shown = parse_reference(name).familiar if name else ""
+        extra = {"comment": options.comment, "imageID": image.id, "imageRef": shown}
+        parts.catalogue.publish(container, "commit", extra)
     return image.id
 
 
@@ -69,33 +63,55 @@ def _config(parts: Parts, container: Container, options: CommitOptions) -> JsonO
     return {key: value for key, value in config.items() if key in _KEPT}
 
 
-async def _layer(parts: Parts, container: Container, *, pause: bool) -> CommittedLayer:
-    """Copy the writable layer; the container stands still meanwhile when that is asked."""
-    parent = container.layers[-1] if container.layers else None
-    async with container.live.lock:
-        freeze = pause and container.state.active and not container.state.paused
-        loop = asyncio.get_running_loop()
-        cgroup = Cgroup(parts.cgroup_path(container))
-        if freeze:
+@contextlib.asynccontextmanager
+async def _still(parts: Parts, container: Container, *, pause: bool) -> AsyncIterator[None]:
+    """Let nothing happen to a container meanwhile; when it is asked, not even inside."""
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(container.live.lock)
+        if pause and container.state.active and not container.state.paused:
+            loop = asyncio.get_running_loop()
+            cgroup = Cgroup(parts.cgroup_path(container))
             await loop.run_in_executor(parts.mounts, cgroup.freeze)
-        try:
-            return await parts.snapshotter.commit(container.id, parent)
-        finally:
-            if freeze:
-                await loop.run_in_executor(parts.mounts, cgroup.thaw)
+            stack.push_async_callback(_thaw, parts, container, cgroup)
+            parts.catalogue.publish(container, "pause")
+        yield
+
+
+async def _thaw(parts: Parts, container: Container, cgroup: Cgroup) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(parts.mounts, cgroup.thaw)
+    parts.catalogue.publish(container, "unpause")
 
 
 def _document(
-    base: JsonObject, container: Container, config: JsonObject, layer: CommittedLayer
+    parts: Parts,
+    container: Container,
+    config: JsonObject,
+    layer: CommittedLayer,
+    options: CommitOptions,
 ) -> JsonObject:
+    """Return the new image's configuration: the old image's with one more step."""
+    image = parts.images.get(container.image)
+    base = image.document if image is not None else {}
+    created = rfc3339(time.time_ns())
+    step: JsonObject = {
+        "created": created,
+        "created_by": " ".join([container.path, *container.args]),
+        "comment": options.comment,
+    }
+    if options.author:
+        step["author"] = options.author
+    own = [layer.diff_id]
+    if layer.diff_id == _NOTHING:
+        step["empty_layer"] = True
+        own = []
     document = dict(base)
-    rootfs = section(base, "rootfs")
-    own = [] if layer.diff_id == _NOTHING else [layer.diff_id]
     document["rootfs"] = {
         "type": "layers",
-        "diff_ids": texts(rootfs, "diff_ids") + own,
+        "diff_ids": texts(section(base, "rootfs"), "diff_ids") + own,
     }
-    document["config"] = config
+    document["history"] = [*sections(base, "history"), step]
+    document.update(config=config, created=created, author=options.author)
     document.setdefault("os", container.platform)
     document.setdefault("architecture", text(base, "architecture"))
     return document

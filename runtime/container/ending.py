@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.container.container import duration_seconds
+from runtime.container.mount_points import mounted, unmounted
 from runtime.container.restart import next_restart
 from runtime.errors import EngineError
 from runtime.linux.cgroups import Cgroup
@@ -194,13 +195,7 @@ def record_mounts(parts: Parts, transaction: Transaction, container: Container) 
     """Record ``volume mount`` for each volume of a container that starts."""
     for mount in container.mounts:
         if mount.type == "volume":
-            attributes = {
-                "container": container.id,
-                "destination": mount.target,
-                "driver": mount.driver,
-                "propagation": mount.propagation,
-                "read/write": "true" if mount.rw else "false",
-            }
+            attributes = mounted(mount, container.id)
             parts.events.record(transaction, "volume", "mount", mount.name, attributes)
 
 
@@ -208,7 +203,7 @@ def record_unmounts(parts: Parts, transaction: Transaction, container: Container
     """Record ``volume unmount`` for each volume of a container that ended."""
     for mount in container.mounts:
         if mount.type == "volume":
-            attributes = {"container": container.id, "driver": mount.driver}
+            attributes = unmounted(mount, container.id)
             parts.events.record(transaction, "volume", "unmount", mount.name, attributes)
 
 

@@ -17,14 +17,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.container.document import flag
+from runtime.container.mount_points import mounted, unmounted
 from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import excursion, mounts, namespaces, paths, syscalls
 from runtime.record import mutable, record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from runtime.container.container import Container
+    from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
 
 _GENERATED = ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
@@ -106,7 +108,21 @@ async def open_view(
             async with container.live.lock:
                 await loop.run_in_executor(parts.mounts, _prepare, parts, container)
             root_fd = await loop.run_in_executor(parts.mounts, assemble)
+        stack.callback(_publish, parts, container, "unmount", unmounted)
+        _publish(parts, container, "mount", mounted)
         yield FileView(container, root_fd)
+
+
+def _publish(
+    parts: Parts,
+    container: Container,
+    action: str,
+    attributes: Callable[[MountPoint, str], dict[str, str]],
+) -> None:
+    """Say that a container's volumes were mounted, or are no longer, for a look."""
+    for mount in container.mounts:
+        if mount.type == "volume":
+            parts.events.publish("volume", action, mount.name, attributes(mount, container.id))
 
 
 def _close_all(held: list[int]) -> None:

@@ -117,7 +117,7 @@ class Filesystem:
             finally:
                 source.abort()
                 await feeder
-        self._parts.catalogue.publish(container, "extract-to-dir")
+            self._parts.catalogue.publish(container, "extract-to-dir")
 
     async def _in_thread(self, work: Callable[..., Result], *args: object) -> Result:
         loop = asyncio.get_running_loop()

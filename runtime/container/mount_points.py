@@ -77,6 +77,22 @@ class MountPoint:
         return document
 
 
+def mounted(point: MountPoint, container_id: str) -> dict[str, str]:
+    """Return the attributes of a ``volume mount`` event."""
+    return {
+        "container": container_id,
+        "destination": point.target,
+        "driver": point.driver,
+        "propagation": point.propagation,
+        "read/write": "true" if point.rw else "false",
+    }
+
+
+def unmounted(point: MountPoint, container_id: str) -> dict[str, str]:
+    """Return the attributes of a ``volume unmount`` event."""
+    return {"container": container_id, "driver": point.driver}
+
+
 def read_mount_points(host_config: Mapping[str, object]) -> list[MountPoint]:
     """Return what ``Binds``, ``Mounts`` and ``Tmpfs`` ask for.
 

@@ -93,7 +93,7 @@ async def test_until_alone_replays_what_is_kept(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("filters", "status"),
-    [({"type": ["container"]}, 200), ({"nonsense": ["x"]}, 400)],
+    [({"type": ["container"]}, 200), ({"nonsense": ["x"]}, 200), ({"type": "x"}, 400)],
 )
 async def test_filters_of_events_are_checked(api: Api, filters: object, status: int) -> None:
     query = f"until=1&filters={quote(json.dumps(filters))}"
@@ -102,7 +102,10 @@ async def test_filters_of_events_are_checked(api: Api, filters: object, status: 
 
 async def test_since_after_until_is_refused(api: Api) -> None:
     answer = await api.call("GET", "/events?since=5&until=4")
-    assert (answer.status, answer.message()) == (400, "`since` cannot be after `until`")
+    assert (answer.status, answer.message()) == (
+        400,
+        "`since` time (5) cannot be after `until` time (4)",
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support import data_changes, data_copies, data_lists
+from tests.support import data_changes, data_copies, data_events, data_lists
 from tests.support.data_image import IMAGE, load_image
 from tests.support.talker import Talker
 
@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[Talker, Path], dict[str, Value]]] = {
     "changes": data_changes.record_changes,
     "commits": data_changes.record_commits,
     "lists": data_lists.record_lists,
+    "events": data_events.record_events,
 }
 
 
