@@ -101,6 +101,8 @@ build/
                 before it
 
 container/
+  apparmor          AppArmor: whether the host has it, and the profile that containers get, as
+                    Docker's is
   attach            Attaching clients to a task: the order, the handle, the language of detach
                     keys
   bundle            A task's directory below the run root: socket, exit record, netns link,

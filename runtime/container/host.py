@@ -7,13 +7,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from runtime.container.apparmor import ensure_profile
 from runtime.container.spec import Host
 
 if TYPE_CHECKING:
     from runtime.container.config import HostFacts
-
-_PROFILE = "docker-default"
-_PROFILES = "/sys/kernel/security/apparmor/profiles"
 
 
 def read_host(facts: HostFacts) -> Host:
@@ -37,16 +35,8 @@ def _bounding_set() -> int:
 
 @cache
 def apparmor_profile() -> str:
-    """Return Docker's profile when AppArmor is in use and has it."""
-    try:
-        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
-            if file.read().strip() != "Y":
-                return ""
-        with open(_PROFILES, encoding="ascii") as file:
-            loaded = any(line.startswith(f"{_PROFILE} ") for line in file)
-    except OSError:
-        return ""
-    return _PROFILE if loaded else ""
+    """Return the profile of containers, loaded once for an engine; "" without AppArmor."""
+    return ensure_profile()
 
 
 def _init_program() -> str:

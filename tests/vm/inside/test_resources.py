@@ -329,7 +329,9 @@ def test_what_the_engine_says_of_the_host(engine: EngineProcess) -> None:
     info = engine.call("GET", "/info").json()
     shown = ("CgroupVersion", "CgroupDriver", "MemoryLimit", "SwapLimit", "OomKillDisable")
     assert [info[name] for name in shown] == ["2", "cgroupfs", True, True, False]
-    assert "name=cgroupns" in info["SecurityOptions"]  # type: ignore[operator]
+    wanted = ["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"]
+    assert info["SecurityOptions"] == wanted
+    assert info["Warnings"] is None
 
 
 def test_weights_of_devices_need_a_scheduler_that_has_them(
