@@ -398,15 +398,16 @@ def _set_names(plan: Plan) -> None:
 def _set_labels(child: _Child) -> None:
     """Ask AppArmor or SELinux for a profile of the program to come."""
     step = child.plan["process"]
+    attributes = f"{os.getpid()}/attr"  # "self" is a symbolic link, which is not followed
     if step["apparmor"]:
         with Step("lsm", "unable to apply apparmor profile"):
             try:
-                _write_proc(child, "thread-self/attr/apparmor/exec", f"exec {step['apparmor']}")
+                _write_proc(child, f"{attributes}/apparmor/exec", f"exec {step['apparmor']}")
             except FileNotFoundError:
-                _write_proc(child, "thread-self/attr/exec", f"exec {step['apparmor']}")
+                _write_proc(child, f"{attributes}/exec", f"exec {step['apparmor']}")
     if step["selinux"]:
         with Step("lsm", "unable to set selinux exec label"):
-            _write_proc(child, "thread-self/attr/exec", step["selinux"])
+            _write_proc(child, f"{attributes}/exec", step["selinux"])
 
 
 def _set_sysctls(child: _Child) -> None:

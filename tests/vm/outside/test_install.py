@@ -93,6 +93,24 @@ def test_limits_survive_what_systemd_does_with_its_tree(engine: MachineEngine) -
     assert machine.check("cat", f"/proc/{pid}/cgroup") == f"0::/shoal/{identifier}\n"
 
 
+def test_hosts_of_the_settings_are_served_beside_the_socket(engine: MachineEngine) -> None:
+    machine = engine.machine
+    hosts = f'{{"hosts": ["tcp://127.0.0.1:2375", "unix://{SOCKET}", "unix:///run/more.sock"]}}'
+    machine.check("sh", "-c", "mkdir -p /etc/shoal && cat >/etc/shoal/daemon.json", given=hosts)
+    machine.check("systemctl", "restart", "shoal.service")
+    fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:2375/_ping').read())"
+    assert machine.check("python3", "-c", fetch) == "b'OK'\n"
+    for path in (SOCKET, "/run/more.sock"):
+        asked = machine.check(
+            "python3", "-S", "/project/tests/vm/disk/api.py", "GET", "/_ping", path
+        )
+        assert asked == "200\nOK"
+    machine.check("rm", "/etc/shoal/daemon.json")
+    machine.check("systemctl", "restart", "shoal.service")
+    assert machine.run("test", "-e", "/run/more.sock").code != 0
+    assert machine.check("stat", "-c", "%G %a", SOCKET) == "docker 660\n"
+
+
 def test_stopped_by_shoal_it_stays_stopped_until_it_is_asked(engine: MachineEngine) -> None:
     machine = engine.machine
     assert "engine stopped; containers that go on: 1" in machine.check("shoal", "engine", "stop")
