@@ -395,12 +395,18 @@ def _set_names(plan: Plan) -> None:
             syscalls.setdomainname(root["domainname"])
 
 
+_APPARMOR_REFUSED = (
+    "unable to apply apparmor profile: apparmor failed to apply profile: "
+    "write /proc/thread-self/attr/apparmor/exec"
+)
+
+
 def _set_labels(child: _Child) -> None:
     """Ask AppArmor or SELinux for a profile of the program to come."""
     step = child.plan["process"]
     attributes = f"{os.getpid()}/attr"  # "self" is a symbolic link, which is not followed
     if step["apparmor"]:
-        with Step("lsm", "unable to apply apparmor profile"):
+        with Step("lsm", _APPARMOR_REFUSED):
             try:
                 _write_proc(child, f"{attributes}/apparmor/exec", f"exec {step['apparmor']}")
             except FileNotFoundError:
