@@ -14,9 +14,10 @@ cd "$root"
 . tests/vm/disk/make.sh
 suite=${SHOAL_VM_SUITE:-bookworm}
 keep=${SHOAL_VM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/shoal/vm}/$suite
-inside=(tests/vm/inside tests/integration/test_overlay.py tests/integration/test_init.py
-  tests/integration/test_rootfs.py tests/integration/test_task.py tests/integration/test_lifecycle.py
-  tests/integration/test_recovery.py tests/integration/test_bridge.py)
+inside=(tests/vm/inside)
+for name in bridge init lifecycle oom overlay recovery rootfs task; do
+  inside+=("tests/integration/test_$name.py")
+done
 outside=(tests/vm/outside)
 
 die() { say "$*"; echo "0 passed, 0 failed (not run)"; exit 2; }

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engine_process import LIMIT, EngineProcess
-from tests.support.eventually import eventually
+from tests.support.engine_process import EngineProcess
+from tests.support.eventually import LIMIT, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.eventually import eventually
+from tests.support.eventually import LIMIT, eventually
 from tests.support.leaks import assert_nothing_left
 from tests.support.rootfs import busybox_archive
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 60.0
 POOL = "base=10.202.0.0/16,size=24"
 
 JsonObject = dict[str, object]

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.support.differential.case import DIRECTORY
-from tests.support.engine_process import LIMIT
-from tests.support.eventually import eventually
+from tests.support.eventually import LIMIT, eventually
 
 if TYPE_CHECKING:
     from tests.support.differential.case import Case, Step

@@ -88,8 +88,10 @@ def test_logs_are_read_back_from_the_journal(engine: EngineProcess) -> None:
     assert sorted(found) == [(1, b"one\n"), (1, b"three\n"), (2, b"two\n")]
     errors = list(frames(engine.call("GET", f"/containers/{identifier}/logs?stderr=1").body))
     assert errors == [(2, b"two\n")]
-    last = engine.call("GET", f"/containers/{identifier}/logs?stdout=1&tail=1").body
-    assert list(frames(last)) == [(1, b"three\n")]
+    last = engine.call("GET", f"/containers/{identifier}/logs?stdout=1&stderr=1&tail=1").body
+    assert len(list(frames(last))) == 1
+    dated = engine.call("GET", f"/containers/{identifier}/logs?stderr=1&timestamps=1").body
+    assert [line.split(b" ")[1:] for _stream, line in frames(dated)] == [[b"two\n"]]
 
 
 def test_logs_are_followed_to_the_end(engine: EngineProcess) -> None:
