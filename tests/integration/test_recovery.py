@@ -125,18 +125,35 @@ def test_a_restart_policy_is_kept(engine: EngineProcess) -> None:
     eventually(lambda: engine.inspect(identifier)["RestartCount"] != count)
 
 
-def test_always_starts_what_was_stopped_by_hand_and_unless_stopped_does_not(
-    engine: EngineProcess,
-) -> None:
-    names = {}
-    for policy in ("always", "unless-stopped"):
-        names[policy] = engine.run(
-            "sleep", "1000", HostConfig={**NO_NETWORK, "RestartPolicy": {"Name": policy}}
-        )
-        engine.call("POST", f"/containers/{names[policy]}/stop?t=0")
+_ENDS_WELL = ("sh", "-c", "trap 'exit 0' HUP; echo ready; while :; do sleep 0.05; done")
+_NEXT_ENGINE = {
+    # What a Docker Engine did with these at its next start: which of them it started.
+    "always": {"runs", "stop?t=0", "kill", "kill?signal=HUP"},
+    "unless-stopped": {"runs"},
+    "on-failure": {"runs", "stop?t=0", "kill"},
+    "no": {"runs"},  # an engine that ends takes it along; Shoal's containers go on
+}
+
+
+def test_the_next_engine_starts_what_its_policy_wants(engine: EngineProcess) -> None:
+    made: dict[str, dict[str, str]] = {}
+    for policy in _NEXT_ENGINE:
+        host = {**NO_NETWORK, "RestartPolicy": {"Name": policy}}
+        made[policy] = {"never": engine.create("sleep", "1000", HostConfig=host)}
+        for deed in ("runs", "stop?t=0", "kill", "kill?signal=HUP"):
+            identifier = made[policy][deed] = engine.run(*_ENDS_WELL, HostConfig=host)
+            eventually(lambda name=identifier: b"ready" in engine.logs(name))  # type: ignore[misc]
+            if deed != "runs":
+                answer = engine.call("POST", f"/containers/{identifier}/{deed}")
+                assert answer.status == 204, answer.body
+                assert engine.wait(identifier) == (0 if "HUP" in deed else 137)
     _crash(engine)
-    eventually(lambda: engine.state(names["always"])["Running"])
-    assert engine.state(names["unless-stopped"])["Status"] == "exited"
+    for policy, expected in _NEXT_ENGINE.items():
+        wanted = [made[policy][deed] for deed in expected]
+        eventually(lambda names=wanted: len(_running(engine, names)) == len(names))  # type: ignore[misc]
+        others = [made[policy][deed] for deed in made[policy].keys() - expected]
+        assert _running(engine, others) == set()
+        assert engine.state(made[policy]["never"])["Status"] == "created"
 
 
 def test_a_stop_goes_on_with_the_rest_of_its_time(engine: EngineProcess) -> None:
