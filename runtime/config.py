@@ -148,6 +148,9 @@ def load_config(
     return EngineConfig(**values)  # type: ignore[arg-type]
 
 
+_REFUSED_KEYS = {
+    "userns-remap": "containers in a user namespace of their own are not supported",
+}
 _FILE_KEYS = {
     "data-root": "data_root",
     "exec-root": "run_root",
@@ -179,6 +182,8 @@ def _from_file(path: str) -> dict[str, object]:
         raise InvalidArgument(f"{path}: must hold a JSON object")
     values: dict[str, object] = {}
     for key, value in document.items():
+        if key in _REFUSED_KEYS:
+            raise InvalidArgument(f"{path}: {key}: {_REFUSED_KEYS[key]}")
         if key not in _FILE_KEYS:
             known = ", ".join(sorted(_FILE_KEYS))
             raise InvalidArgument(f"{path}: unknown key {key!r}; known are {known}")

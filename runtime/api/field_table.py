@@ -107,7 +107,8 @@ HOST_CONFIG = (
     *done("container.spec:namespaces", "UsernsMode"),
     *done("container.planning:Planner.plan", "GroupAdd"),
     *done("container.spec:_shm", "ShmSize"),
-    *done("container.spec:_linux", "Sysctls", "MaskedPaths", "ReadonlyPaths"),
+    *done("container.spec:_sysctls", "Sysctls"),
+    *done("container.spec:_linux", "MaskedPaths", "ReadonlyPaths"),
     *done("container.spec:_with_init", "Init"),
     *refused(
         "container.config:_check_modes",

@@ -36,7 +36,7 @@ def normalise(words: Iterable[str], field: str, available: int) -> list[str]:
     found = []
     for word in words:
         name = word.upper()
-        if name in {_ALL, "CAP_ALL"}:
+        if name == _ALL:
             found.append(_ALL)
             continue
         name = name if name.startswith("CAP_") else f"CAP_{name}"

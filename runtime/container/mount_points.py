@@ -16,7 +16,7 @@ from runtime.errors import EngineError, InvalidArgument
 from runtime.record import as_dict, record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set as AbstractSet
 
 JsonObject = dict[str, object]
 
@@ -149,7 +149,8 @@ def parse_bind(specification: str, volume_driver: str = "") -> MountPoint:
     mode = parts[2] if len(parts) == 3 else ""
     if not source.startswith("/"):
         return _volume_of_bind(specification, source, target, mode, volume_driver)
-    words = _mode_words(mode, volume=False)
+    words = _mode_words(mode)
+    _refuse_word(specification, "bind", words, {"nocopy"}, "VolumeOptions")
     return MountPoint(
         type="bind",
         source=posixpath.normpath(source),
@@ -165,7 +166,8 @@ def _volume_of_bind(
     specification: str, name: str, target: str, mode: str, driver: str
 ) -> MountPoint:
     clean = _target(specification, "volume", target)
-    words = _mode_words(mode, volume=True)
+    words = _mode_words(mode)
+    _refuse_word(specification, "volume", words, _PROPAGATIONS, "BindOptions")
     return MountPoint(
         type="volume",
         name=name,
@@ -199,21 +201,32 @@ def check_volume_name(name: str) -> None:
 
 def _valid_mode(mode: str) -> bool:
     try:
-        _mode_words(mode, volume=True)
+        _mode_words(mode)
     except InvalidArgument:
         return False
     return True
 
 
-def _mode_words(mode: str, *, volume: bool) -> list[str]:
+def _mode_words(mode: str) -> list[str]:
     words = mode.split(",") if mode else []
-    groups = ({"rw", "ro"}, _LABELS, _CONSISTENCIES, {"nocopy"} if volume else _PROPAGATIONS)
+    groups = ({"rw", "ro"}, _LABELS, _CONSISTENCIES, {"nocopy"}, _PROPAGATIONS)
     for group in groups:
         if sum(word in group for word in words) > 1:
             raise InvalidArgument(f"invalid mode: {mode}")
     if any(not any(word in group for group in groups) for word in words):
         raise InvalidArgument(f"invalid mode: {mode}")
     return words
+
+
+def _refuse_word(
+    specification: str, kind: str, words: list[str], others: AbstractSet[str], options: str
+) -> None:
+    """Refuse a word of the mode that belongs to the other kind of mount."""
+    if not others.isdisjoint(words):
+        raise InvalidArgument(
+            f"invalid volume specification: '{specification}': invalid mount config for type"
+            f' "{kind}": field {options} must not be specified'
+        )
 
 
 def _target(specification: str, kind: str, target: str) -> str:

@@ -60,8 +60,8 @@ def complete_labels(host_config: JsonObject) -> None:
 
 
 def _apply(result: SecurityOptions, option: str) -> None:
-    if option == "no-new-privileges":
-        result.no_new_privileges = True
+    if option in _BOOLEANS:
+        setattr(result, _BOOLEANS[option], True)
         return
     separator = "=" if "=" in option else ":"
     key, found, value = option.partition(separator)

@@ -256,7 +256,7 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
         "namespaces": [_namespace(kind, path) for kind, path in kinds.items()],
         "devices": _distinct([*base_nodes, *nodes]),
         "resources": build_resources(host_config, rules),
-        "sysctl": build_sysctls(string_map(host_config, "Sysctls"), frozenset(kinds)),
+        "sysctl": build_sysctls(_sysctls(given), frozenset(kinds)),
         "maskedPaths": texts(host_config, "MaskedPaths"),
         "readonlyPaths": texts(host_config, "ReadonlyPaths"),
     }
@@ -272,6 +272,15 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
     if policy:
         linux["seccomp"] = policy
     return linux
+
+
+def _sysctls(given: SpecInput) -> dict[str, str]:
+    """Return the settings asked for; a domain name is one where the container has no own."""
+    asked = string_map(given.host_config, "Sysctls")
+    name = text(given.config, "Domainname")
+    if name and text(given.host_config, "UTSMode") == "host":
+        return {"kernel.domainname": name, **asked}
+    return asked
 
 
 def _namespace(kind: str, path: str) -> JsonObject:

@@ -52,6 +52,11 @@ def _check(name: str, kinds: frozenset[str]) -> None:
     elif name in _IPC or name.startswith("fs.mqueue."):
         _require("ipc" in kinds, f'"{name}" is not allowed in the hosts ipc namespace')
     else:
+        if name == "kernel.hostname" and "uts" in kinds:
+            conflict = (
+                '"kernel.hostname" is not allowed as it conflicts with the OCI "hostname" field'
+            )
+            _require(own=False, complaint=conflict)
         own = name == "kernel.domainname" and "uts" in kinds
         _require(own, f'"{name}" is not in a separate kernel namespace')
 

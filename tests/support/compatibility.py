@@ -38,6 +38,7 @@ NOT_YET = (
     ("BuildKit", "`/grpc` and `/session` answer 501; build with `DOCKER_BUILDKIT=0`"),
     ("Dockerfile: `RUN --mount --security --device`", "refused by name"),
     ("Dockerfile: `COPY --parents --exclude`, `ADD` of URLs and git", "refused by name"),
+    ("`userns-remap`", "refused by name in daemon.json; `UsernsMode: host` is accepted"),
     ("hooks of CDI devices", "refused by name; an external runtime runs them"),
     ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
     ("gateway modes", "`nat` only; `routed` and `isolated` answer 501"),

@@ -276,7 +276,12 @@ def test_settings_of_a_container_with_its_own_network() -> None:
         ("net.core.somaxconn", {"ipc"}, "not allowed in host network namespace"),
         ("kernel.shmmax", {"network"}, "is not allowed in the hosts ipc namespace"),
         ("vm.swappiness", {"network", "ipc", "uts"}, "is not in a separate kernel namespace"),
-        ("kernel.hostname", {"network", "ipc", "uts"}, "is not in a separate kernel namespace"),
+        (
+            "kernel.hostname",
+            {"network", "ipc", "uts"},
+            "is not allowed as it conflicts with the OCI",
+        ),
+        ("kernel.hostname", {"network", "ipc"}, "is not in a separate kernel namespace"),
     ],
 )
 def test_settings_of_the_host_are_refused(name: str, kinds: set[str], message: str) -> None:
