@@ -391,3 +391,61 @@ def test_removal_waits_for_processes_that_are_about_to_end(
     monkeypatch.setattr("time.sleep", waits.append)
     cgroup_files.remove(str(tmp_path))
     assert waits == [0.01, 0.02, 0.04]
+
+
+def test_v2_weights_of_devices_go_where_the_weight_goes() -> None:
+    block = {"weight": 500, "weightDevice": [{"major": 8, "minor": 16, "weight": 1000}]}
+    assert cgroup_v2.block_writes(block, bfq=True) == [  # type: ignore[arg-type]
+        ("io.bfq.weight", "500"),
+        ("io.bfq.weight", "8:16 1000"),
+    ]
+    assert cgroup_v2.block_writes(block, bfq=False) == [  # type: ignore[arg-type]
+        ("io.weight", "4950"),
+        ("io.weight", "8:16 10000"),
+    ]
+
+
+def test_v2_huge_pages_are_limited_used_and_reserved(
+    v2: Layout, kernel: KernelFiles, tmp_path: Path
+) -> None:
+    del tmp_path
+    Cgroup("/x", v2).update({"hugepageLimits": [{"pageSize": "2MB", "limit": 7}]})
+    assert kernel.written == [("x/hugetlb.2MB.max", "7"), ("x/hugetlb.2MB.rsvd.max", "7")]
+
+
+@pytest.mark.parametrize(("swap", "lacking"), [(1 << 26, False), (-1, False), (1 << 27, True)])
+def test_v2_without_accounting_of_swap_only_a_limit_of_it_fails(
+    v2: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: int, lacking: bool
+) -> None:
+    written = []
+
+    def write_file(path: str, value: str) -> None:
+        if path.endswith("memory.swap.max"):
+            raise FileNotFoundError(errno.ENOENT, "No such file", path)
+        written.append((path.removeprefix(f"{tmp_path}/x/"), value))
+
+    monkeypatch.setattr(cgroup_files, "write", write_file)
+    limits: Resources = {"memory": {"limit": 1 << 26, "swap": swap}}
+    if lacking:
+        with pytest.raises(FileNotFoundError):
+            Cgroup("/x", v2).update(limits)
+    else:
+        Cgroup("/x", v2).update(limits)
+        assert written == [("memory.max", str(1 << 26))]
+
+
+def test_v2_a_weight_that_no_scheduler_takes_is_explained(
+    v2: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str, value: str) -> None:
+        raise OSError(errno.EOPNOTSUPP, f'write "{value}": Operation not supported', path)
+
+    monkeypatch.setattr(cgroup_files, "write", refuse)
+    weights: Resources = {
+        "blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 10}]},
+    }
+    with pytest.raises(OSError, match=r"no weight without the BFQ scheduler or io\.cost\.qos"):
+        Cgroup("/x", v2).update(weights)
+    with pytest.raises(OSError, match="not supported") as caught:
+        Cgroup("/x", v2).update({"pids": {"limit": 5}})
+    assert "BFQ" not in str(caught.value)
