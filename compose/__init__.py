@@ -36,12 +36,35 @@ commands/
   images     ``images``, ``pull``, ``push``
   config     ``config``: check the files and print what they mean
   cp         ``cp``: files between a service's containers and this machine, as tar archives
+  docker     ``docker``: commands of the docker command line that have another meaning in
+             Compose
   engine     ``engine``: Shoal's own engine, started, stopped, described, installed, mended
   image      ``image pack``: make an image of programs that are installed on this machine
   ui         ``ui``: the dashboard. Textual is imported here and nowhere before
   version    ``version``: of Shoal, and what it announces to be compatible with
   why        ``why``: why a container is in its state, out of all that the engine tells about
              it
+
+docker/
+  dispatch         The docker commands that there are, and running one of them
+  run              ``docker run`` and ``docker create``: a new container, started and attached if
+                   asked
+  exec             ``docker exec``: another process in a running container
+  ps               ``docker ps``: a table of containers
+  logs             ``docker logs``: what a container has written
+  inspection       ``docker inspect``: the engine's documents of containers, images, networks and
+                   volumes
+  rm               ``docker rm``: remove containers
+  container_flags  The flags that ``docker run`` and ``docker create`` share, and the request that
+                   they make
+  lists            Lists of a run command that come from flags and files: variables, labels, ports,
+                   volumes
+  values           Values of flags as the docker command line reads them: sizes, mounts, devices,
+                   ulimits ...
+  template         Go templates of ``--format`` in a first form: fields, ``json``, ``index``,
+                   ``len``, and words
+  failures         Errors of docker commands as the docker command line words them, with its exit
+                   codes
 
 reconciler/
   observed        One look at the engine: what of a project is there

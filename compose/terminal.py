@@ -39,7 +39,7 @@ def raw_mode(*, on: bool) -> Iterator[None]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # what was typed already is kept
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
@@ -105,27 +105,35 @@ async def _receive(stream: Hijacked, *, terminal: bool) -> None:
 
 async def _send(stream: Hijacked) -> None:
     """Pass standard input on, whatever kind of file it is."""
-    loop = asyncio.get_running_loop()
     descriptor = sys.stdin.fileno()
-    readable = asyncio.Event()
     try:
-        loop.add_reader(descriptor, readable.set)
-    except (PermissionError, OSError):
-        # A regular file cannot be waited for; it is always readable.
-        while data := os.read(descriptor, PIECE):
+        while data := await _read_input(descriptor):
             await stream.write(data)
         stream.write_eof()
-        return
-    try:
-        while True:
-            await readable.wait()
-            readable.clear()
-            data = os.read(descriptor, PIECE)
-            if not data:
-                stream.write_eof()
-                return
-            await stream.write(data)
     except (BrokenPipeError, ConnectionResetError):
         return
+
+
+async def _read_input(descriptor: int) -> bytes:
+    """Wait for input and return it; a regular file cannot be waited for, it is always readable.
+
+    It is read in the very call that the loop makes because there is some: a later read could block.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[bytes] = loop.create_future()
+
+    def read() -> None:
+        loop.remove_reader(descriptor)
+        try:
+            found.set_result(os.read(descriptor, PIECE))
+        except OSError:  # the terminal has gone
+            found.set_result(b"")
+
+    try:
+        loop.add_reader(descriptor, read)
+    except PermissionError:
+        return os.read(descriptor, PIECE)
+    try:
+        return await found
     finally:
         loop.remove_reader(descriptor)

@@ -12,6 +12,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config", "Parse, resolve and render compose file in canonical format"),
     "cp": ("cp", "Copy files/folders between a service container and the local filesystem"),
     "create": ("up", "Creates containers for a service"),
+    "docker": ("docker", "Run a command of the docker command line"),
     "down": ("down", "Stop and remove containers, networks"),
     "engine": ("engine", "Start, stop, describe, install or mend Shoal's own engine"),
     "events": ("logs", "Receive real time events from containers"),

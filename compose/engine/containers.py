@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class LogQuery:
     """What part of a log to read."""
 
-    __slots__ = ("follow", "since", "tail", "timestamps", "until")
+    __slots__ = ("details", "follow", "since", "tail", "timestamps", "until")
 
     def __init__(
         self,
@@ -31,11 +31,13 @@ class LogQuery:
         since: str = "",
         until: str = "",
         timestamps: bool = False,
+        details: bool = False,
     ) -> None:
         self.follow = follow
         self.tail = tail
         self.since = since
         self.until = until
+        self.details = details
         self.timestamps = timestamps
 
 
@@ -43,15 +45,27 @@ class ContainerCalls(Calls):
     """Containers and the processes that are run in them."""
 
     async def list_containers(
-        self, filters: Filters | None = None, *, all: bool = False
+        self,
+        filters: Filters | None = None,
+        *,
+        all: bool = False,
+        limit: int = 0,
+        size: bool = False,
     ) -> list[wire.ContainerSummary]:
         """``GET /containers/json``: newest first."""
-        answer = await self.get("/containers/json", {"all": all, "filters": filters_text(filters)})
+        query: Query = {
+            "all": all,
+            "filters": filters_text(filters),
+            "limit": limit or None,
+            "size": size or None,
+        }
+        answer = await self.get("/containers/json", query)
         return cast("list[wire.ContainerSummary]", answer or [])
 
-    async def inspect_container(self, ref: str) -> wire.ContainerInspect:
+    async def inspect_container(self, ref: str, *, size: bool = False) -> wire.ContainerInspect:
         """``GET /containers/{id}/json``."""
-        return cast("wire.ContainerInspect", await self.get(f"/containers/{segment(ref)}/json"))
+        path = f"/containers/{segment(ref)}/json"
+        return cast("wire.ContainerInspect", await self.get(path, {"size": size or None}))
 
     async def create_container(
         self, body: wire.CreateBody, *, name: str = "", platform: str = ""
@@ -124,6 +138,7 @@ class ContainerCalls(Calls):
             "since": query.since,
             "until": query.until,
             "timestamps": query.timestamps,
+            "details": query.details or None,
         }
         decoder = RawDecoder() if tty else FrameDecoder()
         async with self.open("GET", f"/containers/{segment(ref)}/logs", asked) as response:
@@ -132,13 +147,20 @@ class ContainerCalls(Calls):
                     yield pair
 
     async def attach(
-        self, ref: str, *, stdin: bool = False, logs: bool = False, detach_keys: str = ""
+        self,
+        ref: str,
+        *,
+        stdin: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
+        logs: bool = False,
+        detach_keys: str = "",
     ) -> Hijacked:
-        """``POST /containers/{id}/attach``: both output streams and perhaps the input."""
+        """``POST /containers/{id}/attach``: output streams and perhaps the input."""
         query: Query = {
             "stream": True,
-            "stdout": True,
-            "stderr": True,
+            "stdout": stdout,
+            "stderr": stderr,
             "stdin": stdin,
             "logs": logs,
             "detachKeys": detach_keys,

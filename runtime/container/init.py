@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.container.plan_types import Plan
+    from runtime.container.plan_types import Plan, ProcessStep
 
 _STREAMS = ("stdin", "stdout", "stderr")
 # Descriptor in the shim's hands -> kind of the namespace that the child joins.
@@ -38,6 +38,8 @@ _JOINED = {
     "cgroupns": "cgroup",
 }
 _FAILED = 1
+_OWN_FILES = 1024
+"""Open files that are enough for init itself."""
 
 
 def spawn_container(
@@ -162,13 +164,30 @@ def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
         _set_oom_score(pid, step["oom_score_adj"])
     for kind, soft, hard in step["rlimits"]:
         try:
-            resource.prlimit(pid, kind, (soft, hard))
+            resource.prlimit(pid, kind, _early_limit(pid, kind, (soft, hard)))
         except (OSError, ValueError) as error:
             # The module says that a soft limit is above the hard one before the kernel does.
             refused = isinstance(error, PermissionError)
             reason = "operation not permitted" if refused else "invalid argument"
             text = f"error setting rlimits for ready process: error setting rlimit type {kind}"
             raise StartFailed("rlimit", 1, f"{text}: {reason}") from error
+
+
+def _early_limit(pid: int, kind: int, wanted: tuple[int, int]) -> tuple[int, int]:
+    """Return what is set now: few open files would not be enough for what init has to do yet."""
+    soft, hard = wanted
+    if kind != resource.RLIMIT_NOFILE or soft < 0 or soft >= _OWN_FILES:
+        return wanted
+    present = resource.prlimit(pid, kind)
+    return present[0], hard if hard < 0 or hard > present[1] else present[1]
+
+
+def _set_late_limits(step: ProcessStep) -> None:
+    """Lower the number of open files to what the program may have; lowering needs no right."""
+    for kind, soft, hard in step["rlimits"]:
+        if kind == resource.RLIMIT_NOFILE and 0 <= soft < _OWN_FILES:
+            with Step("rlimit", "error setting rlimits for ready process"):
+                resource.setrlimit(kind, (soft, hard))
 
 
 def _set_oom_score(pid: int, score: int) -> None:
@@ -454,6 +473,7 @@ def _run_program(child: _Child) -> None:
     program.verify_cwd()
     path = program.find_program(step["arguments"][0], environment)
     program.reset_signals()
+    _set_late_limits(step)
     os.write(child.sync.fileno(), b"created")
     if os.read(child.sync.fileno(), 16) != b"go":
         os._exit(_FAILED)

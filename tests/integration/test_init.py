@@ -370,3 +370,10 @@ def test_namespaces_of_another_container_are_joined(box: Box) -> None:
             os.close(fd)
         shim.kill()
     assert not other.cgroup.exists()
+
+
+def test_few_open_files_are_a_limit_of_the_program_and_not_of_init(box: Box) -> None:
+    limit = {"Name": "nofile", "Soft": 7, "Hard": 9}
+    script = "ulimit -Sn; ulimit -Hn"
+    found = box.run("sh", "-c", script, HostConfig={"Ulimits": [limit]}, User="1000")
+    assert found.output == "7\n9\n", found

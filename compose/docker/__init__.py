@@ -1,0 +1,1 @@
+"""``shoal docker``: commands of the docker command line, one module for each group."""
