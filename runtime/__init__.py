@@ -246,6 +246,8 @@ container/
   shim_client       One attached client of a shim: its socket, its queue, its detach keys
   shim_control      The shim's end of the conversation with an engine: one connection, the newest
                     wins
+  shim_keeper       The keeper: what a container's shim is while nothing happens, and parent of who
+                    does its work
   shim_log          Logs of a task as its shim writes them: `json-file`, `local`, or what feeds a
                     logger
   shim_log_file     Files of a log: append whole records or nothing, rotate by size, swap in

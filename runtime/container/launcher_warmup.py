@@ -77,7 +77,7 @@ def _run_task(directory: int) -> None:
         "dir": os.dup(directory),
         "netns": os.dup(directory),
     }
-    shim.serve("container", "warm-up", fds, _spawn)
+    shim.serve(("container", "warm-up"), fds, _spawn)
 
 
 def _pair() -> tuple[_socket.socket, _socket.socket]:

@@ -1,14 +1,17 @@
 """The shim: parent of one task's processes, owner of its streams, log, exit record and descriptors.
 
 One small process per run of a container and per exec, forked by the launcher. It outlives the
-engine. Blocking, single-threaded, import-light; it ends by SIGKILL or when its task is over.
+engine. Blocking, single-threaded, import-light; it ends by SIGKILL or when its task is over. That
+of a container is a keeper, whose workers do what is to be done (`runtime.container.shim_keeper`).
 """
 
 from __future__ import annotations
 
+import marshal
 import os
 
-from runtime.container.shim_control import Control
+from runtime.container import shim_keeper
+from runtime.container.shim_control import Control, listen
 from runtime.container.shim_loop import Loop
 from runtime.container.shim_task import ShimTask
 from runtime.container.shim_verbs import Verbs
@@ -16,7 +19,13 @@ from runtime.linux import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runtime.container.shim_birth import Spawn
+    from runtime.container.shim_keeper import Link
+
+REST_SECONDS = 1.0
+"""How long a worker has nothing to do before it hands the task back to its keeper."""
 
 
 def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
@@ -30,20 +39,61 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
         spawn: makes the first process.
     """
     _become_shim()
-    serve(kind, name, fds, spawn)
+    if kind != "container":  # an exec is short, or somebody is attached to it
+        serve((kind, name), fds, spawn)
+        return
+    shim_keeper.keep(
+        fds,
+        lambda link: serve((kind, name), fds, spawn, link),
+        lambda link, state, given: resume(fds, link, state, given),
+    )
 
 
-def serve(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
-    """Serve one task from its making to its end; see `main`."""
+def serve(
+    task: tuple[str, str], fds: dict[str, int], spawn: Spawn, link: Link | None = None
+) -> None:
+    """Serve one task from its making, to its end or until it rests; see `main`."""
     loop = Loop()
     os.umask(0o177)
-    control = Control(loop, fds["run"], fds["control"])
+    control = Control(loop, listen(fds["run"]), fds["control"])
     os.umask(0o022)
-    task = ShimTask(loop, control, name, kind, fds["run"])
+    shim_task = ShimTask(loop, control, link, task, fds["run"])
+    Verbs(loop, control, shim_task)
+    shim_task.make(fds, spawn)
+    _run(loop, shim_task)
+
+
+def resume(fds: dict[str, int], link: Link, data: bytes, given: Sequence[int]) -> None:
+    """Serve a task that an earlier worker has left.
+
+    Args:
+        fds: descriptors that the keeper holds: `run`, `netns`.
+        link: the keeper.
+        data: the state that was left.
+        given: the descriptors that were left.
+    """
+    state: dict[str, object] = marshal.loads(data)  # noqa: S302 - from our own process
+    names = state["names"]
+    named = dict(zip(names if isinstance(names, tuple) else (), given, strict=True))
+    loop = Loop()
+    os.umask(0o022)
+    control = Control(loop, named["listener"], named.get("control", -1))
+    task = ShimTask(loop, control, link, ("container", str(state["name"])), fds["run"])
     Verbs(loop, control, task)
-    task.make(fds, spawn)
+    task.resume(state, named, fds.get("netns", -1))
+    _run(loop, task)
+
+
+def _run(loop: Loop, task: ShimTask) -> None:
+    """Serve until the task is over or at rest; nothing wakes a worker that cannot rest."""
+    quiet: float | None = REST_SECONDS
     while task.state != "over":
-        loop.step()
+        if not loop.step(quiet):
+            quiet = REST_SECONDS
+        elif task.rest():
+            return
+        else:
+            quiet = None
 
 
 def _become_shim() -> None:

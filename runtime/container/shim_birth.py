@@ -108,12 +108,11 @@ class Birth:
         """True when init has said its last word."""
         return self._sync < 0
 
-    def begin(self, run: int, plan: int, fds: dict[str, int], spawn: Spawn) -> None:
+    def begin(self, files: tuple[int, int, int], fds: dict[str, int], spawn: Spawn) -> None:
         """Start the helper, and listen to it and to init.
 
         Args:
-            run: the task's directory.
-            plan: the plan file.
+            files: process id of the shim, the task's directory, the plan file.
             fds: what init needs.
             spawn: makes init.
         """
@@ -122,7 +121,7 @@ class Birth:
         self._helper = os.fork()
         if self._helper == 0:
             ours.close()
-            _help((run, plan), fds, theirs, spawn)
+            _help(files, fds, theirs, spawn)
         theirs.close()
         self._sync = ours.detach()
         self._loop.watch(self._sync, READABLE, self._on_sync)
@@ -189,14 +188,16 @@ class Birth:
         self.on_failed(step, errno, text)
 
 
-def _help(files: tuple[int, int], fds: dict[str, int], sync: _socket.socket, spawn: Spawn) -> None:
+def _help(
+    files: tuple[int, int, int], fds: dict[str, int], sync: _socket.socket, spawn: Spawn
+) -> None:
     """Be the helper: make init, write what belongs into the task's directory, report, end."""
-    run, plan = files
+    shim, run, plan = files
     try:
         try:
-            _show_network(run, fds)
+            _show_network(shim, run, fds)
             pid, pidfd = spawn(read_plan(plan), fds, sync.fileno(), sibling=True)
-            _introduce_shim(run)
+            _introduce_shim(shim, run)
             process.send_message(sync, b"init %d" % pid, [pidfd])
         except OSError as error:
             _tell(sync, getattr(error, "step", "spawn"), error.errno or 0, str(error))
@@ -206,15 +207,14 @@ def _help(files: tuple[int, int], fds: dict[str, int], sync: _socket.socket, spa
         os._exit(0)
 
 
-def _show_network(run: int, fds: dict[str, int]) -> None:
+def _show_network(shim: int, run: int, fds: dict[str, int]) -> None:
     """Write where the task's network namespace is, for nsenter and external runtimes."""
     if "netns" in fds:
-        os.symlink(f"/proc/{os.getppid()}/fd/{fds['netns']}", "netns", dir_fd=run)
+        os.symlink(f"/proc/{shim}/fd/{fds['netns']}", "netns", dir_fd=run)
 
 
-def _introduce_shim(run: int) -> None:
+def _introduce_shim(shim: int, run: int) -> None:
     """Write who the shim is, for people."""
-    shim = os.getppid()
     text = f"protocol {PROTOCOL}\npid {shim}\nstart {process.start_time(shim)}\n"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     fd = os.open("shim", flags, 0o600, dir_fd=run)

@@ -31,14 +31,22 @@ class Control:
 
     __slots__ = ("_listener", "_loop", "_sock", "on_lost", "on_message")
 
-    def __init__(self, loop: Loop, directory: int, inherited: int) -> None:
+    def __init__(self, loop: Loop, listener: int, inherited: int) -> None:
         self._loop = loop
-        self._listener = _listen(directory)
+        self._listener = _socket.socket(fileno=listener)
         self._loop.watch(self._listener.fileno(), READABLE, self._accept)
         self._sock: _socket.socket | None = None
         self.on_message: Callable[[Message, list[int]], Message | None]
         self.on_lost: Callable[[], None]
-        self._take(inherited)
+        if inherited >= 0:
+            self._take(inherited)
+
+    def rest(self) -> dict[str, int]:
+        """Return the descriptors with which another worker goes on: `listener`, `control`."""
+        fds = {"listener": self._listener.fileno()}
+        if self._sock is not None:
+            fds["control"] = self._sock.fileno()
+        return fds
 
     @property
     def connected(self) -> bool:
@@ -113,10 +121,10 @@ class Control:
             self.say(answer)
 
 
-def _listen(directory: int) -> _socket.socket:
-    """Bind the task's socket by descriptor: a path of any length fits."""
+def listen(directory: int) -> int:
+    """Bind the task's socket in its directory, by descriptor: a path of any length fits."""
     flags = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
     listener = _socket.socket(_socket.AF_UNIX, flags)
     listener.bind(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
     listener.listen(4)
-    return listener
+    return listener.detach()

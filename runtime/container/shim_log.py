@@ -16,7 +16,7 @@ from runtime.container.shim_loop import WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from runtime.container.shim_loop import Loop
 
@@ -97,15 +97,21 @@ class NoLog:
     def compressed(self, inode: int) -> None:
         """Do nothing, there are no files."""
 
+    def rest(self) -> tuple[dict[str, object], dict[str, int]] | None:
+        """Return state and descriptors for a later worker; None when it cannot go on with them."""
+        return {}, {}
+
 
 class JsonFileLog(NoLog):
     """Docker's json-file driver."""
 
     __slots__ = ("_attributes", "_file", "_pending")
 
-    def __init__(self, file: LogFile, attributes: bytes = b"") -> None:
+    def __init__(
+        self, file: LogFile, attributes: bytes = b"", pending: Sequence[bytes] = (b"", b"", b"")
+    ) -> None:
         self._file = file
-        self._pending = [b"", b"", b""]
+        self._pending = list(pending)
         self._attributes = b'"attrs":' + attributes + b"," if attributes else b""
 
     @property
@@ -168,6 +174,11 @@ class JsonFileLog(NoLog):
         self._store(text[middle + 1 :], ending)
         return True
 
+    def rest(self) -> tuple[dict[str, object], dict[str, int]]:
+        """Return the begun lines and the files."""
+        state = {"pending": tuple(self._pending), "dropped": self._file.dropped}
+        return state, self._file.rest()
+
     def _ending(self, stream: int) -> bytes:
         now = format_time(time.time_ns())
         return b'","stream":"%b",%b"time":"%b"}\n' % (_STREAMS[stream], self._attributes, now)
@@ -199,6 +210,10 @@ class LocalLog(NoLog):
 
     def __init__(self, file: LogFile) -> None:
         self._file = file
+
+    def rest(self) -> tuple[dict[str, object], dict[str, int]]:
+        """Return the files."""
+        return {"dropped": self._file.dropped}, self._file.rest()
 
     @property
     def dropped(self) -> int:  # type: ignore[override]
@@ -286,6 +301,13 @@ class FeedLog(NoLog):
             del self._held[0]
         self.dropped += sum(len(record) - LOCAL_HEADER.size for record in self._held)
 
+    def rest(self) -> tuple[dict[str, object], dict[str, int]] | None:
+        """Return the feed and the cache's files; None while something waits for room."""
+        if self._held:
+            return None
+        files = {} if self._cache is None else self._cache.rest()
+        return {"dropped": self.dropped}, {"feed": self._feed, **files}
+
     def position(self) -> tuple[int, int]:
         """Return (inode, size) of the cache's newest file."""
         return (0, 0) if self._cache is None else self._cache.position()
@@ -297,15 +319,20 @@ class FeedLog(NoLog):
 
 
 def open_log(
-    options: Mapping[str, object], fds: Mapping[str, int], rotated: Callable[[int], None]
+    options: Mapping[str, object],
+    fds: Mapping[str, int],
+    rotated: Callable[[int], None],
+    state: Mapping[str, object] | None = None,
 ) -> NoLog:
     """Return the log that a plan asks for.
 
     Args:
         options: `driver`, `path`, `max_size`, `max_files`, `compress`, `attributes` (JSON bytes),
             `blocking`.
-        fds: `dir`, the directory with the log's files, and `feed`, the way to a logger.
+        fds: `dir`, the directory with the log's files; `log`, the newest one when it is open;
+            `feed`, the way to a logger.
         rotated: told the inode of a file that was rotated away and wants to be compressed.
+        state: what an earlier worker left of the log.
 
     Raises:
         OSError: the newest file cannot be opened.
@@ -313,13 +340,23 @@ def open_log(
     driver = options["driver"]
     if driver not in ("json-file", "local", "feed"):
         return NoLog()
-    file = LogFile(fds.get("dir", -1), options, rotated) if options["path"] else None
+    state = state or {}
+    dropped, pending = state.get("dropped"), state.get("pending")
+    lost = dropped if isinstance(dropped, int) else 0
+    file = None
+    if options["path"]:
+        file = LogFile(fds.get("dir", -1), options, rotated, fds.get("log", -1))
     if driver == "feed":
-        return FeedLog(fds["feed"], file, blocking=bool(options["blocking"]))
+        feed = FeedLog(fds["feed"], file, blocking=bool(options["blocking"]))
+        feed.dropped = lost
+        return feed
     if file is None:
         return NoLog()
+    file.dropped = lost
     if driver == "local":
         return LocalLog(file)
-    file.drop_broken_end()
+    if "log" not in fds:
+        file.drop_broken_end()
     attributes = options.get("attributes")
-    return JsonFileLog(file, attributes if isinstance(attributes, bytes) else b"")
+    begun = pending if isinstance(pending, tuple) else (b"", b"", b"")
+    return JsonFileLog(file, attributes if isinstance(attributes, bytes) else b"", begun)

@@ -32,8 +32,13 @@ class LogFile:
     )
 
     def __init__(
-        self, directory: int, options: Mapping[str, object], rotated: Callable[[int], None]
+        self,
+        directory: int,
+        options: Mapping[str, object],
+        rotated: Callable[[int], None],
+        fd: int = -1,
     ) -> None:
+        """Open the newest file, or go on with the one that is open as `fd`."""
         self._directory = directory
         self._name = os.path.basename(str(options["path"]))
         size, count = options.get("max_size"), options.get("max_files")
@@ -43,13 +48,23 @@ class LogFile:
         self._rotated = rotated
         self.dropped = 0
         """Bytes of output that could not be stored."""
-        self._open(os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        if fd < 0:
+            self._open(os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        else:
+            self._use(fd)
 
     def _open(self, flags: int) -> None:
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self._name, flags, 0o640, dir_fd=self._directory)
-        status = os.fstat(self._fd)
+        self._use(os.open(self._name, flags, 0o640, dir_fd=self._directory))
+
+    def _use(self, fd: int) -> None:
+        self._fd = fd
+        status = os.fstat(fd)
         self._size, self._inode = status.st_size, status.st_ino
+
+    def rest(self) -> dict[str, int]:
+        """Return the descriptors with which another worker goes on: `log` and `dir`."""
+        return {"log": self._fd, "dir": self._directory}
 
     def position(self) -> tuple[int, int]:
         """Return (inode, size) of the newest file."""

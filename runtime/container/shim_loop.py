@@ -45,15 +45,26 @@ class Loop:
         """Forget the deadline."""
         self._alarm = None
 
-    def step(self) -> None:
-        """Wait for events or the deadline and handle them."""
-        timeout = None
+    def step(self, quiet: float | None = None) -> bool:
+        """Wait for events or the deadline and handle them.
+
+        Args:
+            quiet: seconds after which the wait is given up, unless there is a deadline.
+
+        Returns:
+            True when nothing has happened for so long.
+        """
+        timeout = None if quiet is None else quiet * 1000
         if self._alarm is not None:
             timeout = max(0.0, (self._due - time.monotonic()) * 1000 + 1)
-        for fd, events in self._poll.poll(timeout):
+        ready = self._poll.poll(timeout)
+        if not ready and self._alarm is None:
+            return True
+        for fd, events in ready:
             handler = self._handlers.get(fd)
             if handler is not None:
                 handler(events)
         if self._alarm is not None and time.monotonic() >= self._due:
             alarm, self._alarm = self._alarm, None
             alarm()
+        return False

@@ -15,7 +15,7 @@ from runtime.linux import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from runtime.container.shim_client import Client
     from runtime.container.shim_log import NoLog
@@ -42,14 +42,14 @@ class Output:
 class Input:
     """The write end of standard input: what does not fit waits here."""
 
-    __slots__ = ("_closing", "_fd", "_loop", "_pending", "on_room")
+    __slots__ = ("_closing", "_loop", "_pending", "fd", "on_room")
 
     def __init__(self, loop: Loop, fd: int, on_room: Callable[[], None]) -> None:
         self._loop = loop
-        self._fd = AWAITED
+        self.fd = AWAITED
         if fd != AWAITED:
             os.set_blocking(fd, False)
-            self._fd = fd
+            self.fd = fd
         self._pending = b""
         self._closing = False
         self.on_room = on_room
@@ -62,7 +62,7 @@ class Input:
     @property
     def closed(self) -> bool:
         """True when the container gets no more input."""
-        return self._fd == -1 or self._closing
+        return self.fd == -1 or self._closing
 
     def write(self, data: bytes) -> None:
         """Pass input on, or keep it until there is room; after the close it is thrown away."""
@@ -72,11 +72,11 @@ class Input:
 
     def open(self, fd: int) -> None:
         """Take the descriptor that was awaited, and write what has come before it."""
-        if self._fd == -1:  # the client has closed its side already
+        if self.fd == -1:  # the client has closed its side already
             os.close(fd)
             return
         os.set_blocking(fd, False)
-        self._fd = fd
+        self.fd = fd
         if self._pending:
             self._flush(0)
 
@@ -88,18 +88,18 @@ class Input:
 
     def close_now(self) -> None:
         """Close and forget what waits."""
-        if self._fd >= 0:
-            self._loop.unwatch(self._fd)
-            os.close(self._fd)
-        self._fd = -1
+        if self.fd >= 0:
+            self._loop.unwatch(self.fd)
+            os.close(self.fd)
+        self.fd = -1
         self._pending = b""
 
     def _flush(self, _events: int) -> None:
-        if self._fd == AWAITED:
+        if self.fd == AWAITED:
             return
         was_watched = self.full
         try:
-            written = os.write(self._fd, self._pending)
+            written = os.write(self.fd, self._pending)
         except BlockingIOError:
             written = 0
         except OSError:
@@ -109,9 +109,9 @@ class Input:
             return
         self._pending = self._pending[written:]
         if self._pending:
-            self._loop.watch(self._fd, WRITABLE, self._flush)
+            self._loop.watch(self.fd, WRITABLE, self._flush)
             return
-        self._loop.unwatch(self._fd)
+        self._loop.unwatch(self.fd)
         if self._closing:
             self.close_now()
         if was_watched:
@@ -149,13 +149,14 @@ class Streams:
         self.on_gone: Callable[[str, str], None] = lambda _number, _reason: None
 
     def add_pipes(self, stdin: int, stdout: int, stderr: int) -> None:
-        """Serve three pipes; -1 for no standard input."""
+        """Serve three pipes; -1 for one that there is not."""
         if stdin >= 0 and self._input is not None:
             self._input.open(stdin)
         elif stdin >= 0:
             self._input = Input(self._loop, stdin, self._resume_clients)
         for fd, stream in ((stdout, STDOUT), (stderr, STDERR)):
-            self._add_output(fd, stream)
+            if fd >= 0:
+                self._add_output(fd, stream)
 
     def await_input(self, *, terminal: bool) -> None:
         """Prepare for a pipe or terminal that comes after the first client: its input waits."""
@@ -171,6 +172,40 @@ class Streams:
         elif stdin:
             self._input = Input(self._loop, os.dup(master), self._resume_clients)
         self._add_output(master, STDOUT)
+
+    def rest(self) -> tuple[dict[str, object], dict[str, int]] | None:
+        """Return state and descriptors with which a later worker can go on.
+
+        Returns:
+            None while somebody is attached or something waits for room.
+        """
+        source = self._input
+        waiting = any(output.waiting for output in self._outputs)
+        if self._clients or waiting or (source is not None and source.full):
+            return None
+        log = self.log.rest()
+        if log is None:
+            return None
+        fds = dict(log[1])
+        names = {STDOUT: "stdout", STDERR: "stderr"}
+        for output in self._outputs:
+            fds["master" if output.fd == self._master else names[output.stream]] = output.fd
+        typed = source is not None and not source.closed and source.fd >= 0
+        if source is not None and typed and self._master < 0:
+            fds["stdin"] = source.fd
+        return {"log_state": log[0], "typed": typed, "stdin_once": self._once}, fds
+
+    def resume(self, fds: Mapping[str, int], *, typed: bool) -> None:
+        """Go on with what an earlier worker left.
+
+        Args:
+            fds: its descriptors, by name.
+            typed: a terminal takes input.
+        """
+        if "master" in fds:
+            self.add_terminal(fds["master"], stdin=typed)
+        else:
+            self.add_pipes(*(fds.get(name, -1) for name in ("stdin", "stdout", "stderr")))
 
     @property
     def master(self) -> int:

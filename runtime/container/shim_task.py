@@ -8,6 +8,7 @@ before *running* the task is undone; afterwards it lives on.
 
 from __future__ import annotations
 
+import marshal
 import os
 import time
 
@@ -25,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runtime.container.shim_birth import Spawn
     from runtime.container.shim_control import Control
+    from runtime.container.shim_keeper import Link
     from runtime.container.shim_loop import Loop
 
 DRAIN_SECONDS = 2.0
@@ -33,6 +35,9 @@ ACK_SECONDS = 1.0
 """How long a connected engine may take to commit the exit before clients see their EOF."""
 
 _STORE = "store:"
+_WATCHED = ("listener", "control", "stdout", "stderr", "master")
+_MAX_STATE = 60_000
+"""Largest state, in bytes, that is handed over in one message."""
 _OURS = ("control", "run", "dir", "plan", "feed")
 
 
@@ -45,9 +50,13 @@ class ShimTask:
         "_control",
         "_init",
         "_kind",
+        "_link",
+        "_log_options",
         "_loop",
         "_pipes",
+        "_reaps",
         "_run",
+        "_shim",
         "name",
         "pid",
         "record",
@@ -56,11 +65,27 @@ class ShimTask:
         "streams",
     )
 
-    def __init__(self, loop: Loop, control: Control, name: str, kind: str, run: int) -> None:
+    def __init__(
+        self, loop: Loop, control: Control, link: Link | None, task: tuple[str, str], run: int
+    ) -> None:
+        """Make a task that is not made yet.
+
+        Args:
+            loop: where to sleep.
+            control: the engine.
+            link: the keeper whose worker we are; None when we are the shim ourselves.
+            task: its kind and its name.
+            run: its directory.
+        """
         self._loop = loop
         self._control = control
+        self._link = link
+        self._shim = os.getpid() if link is None else link.keeper
+        kind, name = task
         self._kind = kind
         self._run = run
+        self._log_options: object = None
+        self._reaps = False
         self._cgroup_path = ""
         self._init = -1
         self._pipes: list[int] = []
@@ -72,6 +97,8 @@ class ShimTask:
         """Descriptors kept for the engine, which gets them back after its restart."""
         self.streams: Streams
         control.on_lost = self._on_lost
+        if link is not None:
+            loop.watch(link.fd, READABLE, lambda _events: self._on_exit(link.status()))
         self._birth = Birth(loop)
         self._birth.on_created = self._on_created
         self._birth.on_running = self._on_running
@@ -82,14 +109,16 @@ class ShimTask:
     def make(self, fds: dict[str, int], spawn: Spawn) -> None:
         """Have the first process made, and get ready to serve it meanwhile."""
         self.state = "ready"
-        self._control.say(Message("ready", [str(os.getpid())]))
+        self._control.say(Message("ready", [str(self._shim)]))
         brief = read_brief(fds["plan"])
         self._cgroup_path = str(brief["cgroup"])
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
         theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
-        if brief["reaps"]:
+        self._reaps = bool(brief["reaps"])
+        if self._reaps:
             process.become_subreaper()
-        self._birth.begin(self._run, fds["plan"], {**given, **theirs}, spawn)
+        files = (self._shim, self._run, fds["plan"])
+        self._birth.begin(files, {**given, **theirs}, spawn)
         process.close_all([*theirs.values(), fds["plan"]])
         process.close_all([fd for name, fd in given.items() if not _is_kept(name)])
         self.store = {n.removeprefix(_STORE): fd for n, fd in given.items() if _is_kept(n)}
@@ -105,26 +134,83 @@ class ShimTask:
             self._pipes = ours
         elif ours:
             self.streams.add_pipes(*ours)
-        if brief["reaps"]:
+        if self._reaps:
             children = process.child_signals()
             self._loop.watch(children, READABLE, lambda _events: self._on_children(children))
 
     def _open_streams(self, brief: dict[str, object], fds: dict[str, int]) -> OSError | None:
         """Prepare log and streams; return why there is no log where one is wanted."""
-        options = brief["log"]
+        self._log_options = brief["log"]
         log, failure = NoLog(), None
         try:
-            if isinstance(options, dict):
-                log = open_log(options, fds, self._on_rotated)
+            log = self._open_log(fds, None)
         except OSError as error:
             failure = error
-        self.streams = Streams(self._loop, log, stdin_once=bool(brief["stdin_once"]))
-        self.streams.on_end = self._on_end_of_output
-        self.streams.on_gone = self._on_gone
+        self._serve_streams(log, once=bool(brief["stdin_once"]))
         stdin, rows, columns = bool(brief["stdin"]), brief["rows"], brief["cols"]
         size = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else (0, 0)
         self._birth.on_console = lambda master: self._on_console(master, size, stdin=stdin)
         return failure
+
+    def _open_log(self, fds: dict[str, int], state: object) -> NoLog:
+        left = state if isinstance(state, dict) else None
+        if isinstance(self._log_options, dict):
+            return open_log(self._log_options, fds, self._on_rotated, left)
+        return NoLog()
+
+    def _serve_streams(self, log: NoLog, *, once: bool) -> None:
+        self.streams = Streams(self._loop, log, stdin_once=once)
+        self.streams.on_end = self._on_end_of_output
+        self.streams.on_gone = self._on_gone
+
+    # --- rest -----------------------------------------------------------------------------------
+
+    def rest(self) -> bool:
+        """Hand the task over to the keeper; False while it has to be served by this process."""
+        link = self._link
+        streams = self.streams.rest() if self.state == "running" else None
+        if link is None or streams is None or self._reaps:
+            return False
+        state, fds = streams
+        fds |= self._control.rest()
+        fds |= {f"{_STORE}{name}": fd for name, fd in self.store.items() if name != "netns"}
+        watched = [name for name in fds if name in _WATCHED]
+        names = watched + [name for name in fds if name not in _WATCHED]
+        state |= {
+            "names": tuple(names),
+            "name": self.name,
+            "pid": self.pid,
+            "started": self.record.started_ns,
+            "cgroup": self._cgroup_path,
+            "log": self._log_options,
+        }
+        data = marshal.dumps(state)
+        if len(fds) >= process.SCM_MAX_FD or len(data) > _MAX_STATE:
+            return False
+        others = [fds[name] for name in names[len(watched) :]]
+        first = (self.pid, self._init)
+        return link.rest(first, data, [fds[name] for name in watched], others)
+
+    def resume(self, state: dict[str, object], fds: dict[str, int], netns: int) -> None:
+        """Go on where an earlier worker has left the task.
+
+        Args:
+            state: what it has said.
+            fds: its descriptors, by name.
+            netns: the network namespace that the keeper holds, or -1.
+        """
+        pid, started = state["pid"], state["started"]
+        self.pid = pid if isinstance(pid, int) else 0
+        self.record.started_ns = started if isinstance(started, int) else 0
+        self._cgroup_path = str(state["cgroup"])
+        self._init = -1 if self._link is None else self._link.first
+        self._log_options = state["log"]
+        self.store = {n.removeprefix(_STORE): fd for n, fd in fds.items() if n.startswith(_STORE)}
+        if netns >= 0:
+            self.store["netns"] = netns
+        self.state = "running"
+        self._serve_streams(self._open_log(fds, state["log_state"]), once=bool(state["stdin_once"]))
+        self.streams.resume(fds, typed=bool(state["typed"]))
 
     def _on_console(self, master: int, size: tuple[int, int], *, stdin: bool) -> None:
         self.streams.add_terminal(master, stdin=stdin)
@@ -207,6 +293,8 @@ class ShimTask:
 
     def _on_exit(self, status: int) -> None:
         """The first process ended: read what is left of its output."""
+        if not self.pid:
+            return  # both the kernel and the keeper can tell of it
         self.pid = 0
         self._loop.unwatch(self._init)
         self.record.code, self.record.signal = process.wait_status(status)
@@ -279,6 +367,8 @@ class ShimTask:
             self.state = "gone"
             process.close_all(list(self.store.values()))
             self.store.clear()
+            if self._link is not None:
+                self._link.free()
             self.streams.finish()
             self._end_when_deserted()
 
@@ -290,7 +380,7 @@ class ShimTask:
 
     def say_hello(self) -> None:
         """Tell a new engine who and where we are, with pidfds of us and of init."""
-        shim = os.pidfd_open(os.getpid())
+        shim = os.pidfd_open(self._shim)
         fds = [shim, self._init] if self._init >= 0 else [shim]
         words = [str(PROTOCOL), self.state, str(self.pid), self.name]
         self._control.say(Message("hello", words), fds)

@@ -19,12 +19,14 @@ from runtime.errors import EngineError
 from tests.support.stand_in_init import CODE
 from tests.support.tasks import (
     LIMIT,
+    at_rest,
     descriptors,
     eventually,
     finish,
     introduced_shim,
     log_plan,
     plan,
+    private_plan,
     read_exactly,
     read_to_end,
     start,
@@ -138,20 +140,21 @@ async def test_the_program_holds_nothing_but_its_streams(service: TaskService) -
     await finish(task)
 
 
-async def test_the_shim_holds_its_streams_its_sockets_and_its_store(
+async def test_the_shim_at_rest_holds_its_streams_its_sockets_and_its_store(
     service: TaskService, tmp_path: Path
 ) -> None:
     store = os.open("/dev/zero", os.O_RDONLY)
-    document = plan("exec sleep 1000", log=log_plan(tmp_path))
+    document = private_plan("exec sleep 1000", log=log_plan(tmp_path))
     order = TaskOrder("c.1", "container", document, {"store:dns": store})
     task = await service.create(order)
     os.close(store)
     await task.go()
+    await at_rest(task)
     kinds = sorted(target.split(":")[0] for target in descriptors(task.shim_pid).values())
     directory, log = str(tmp_path / "tasks" / "c.1"), str(tmp_path / "x-json.log")
     expected = ["/dev/null"] * 3 + ["/dev/zero", directory, log, str(tmp_path), "pipe", "pipe"]
     expected += ["socket", "socket"]  # control, listener
-    expected += ["anon_inode", "anon_inode"]  # pidfd of init, signalfd
+    expected += ["anon_inode"]  # pidfd of init
     assert kinds == sorted(expected)
     task.signal(signal.SIGKILL)
     await finish(task)

@@ -6,18 +6,21 @@ import asyncio
 import os
 import select
 import socket
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from runtime.container.task import Task, TaskOrder, TaskService
+from runtime.container.task import Launcher, Task, TaskOrder, TaskService
 from tests.support.rootfs import busybox_program
+from tests.support.stand_in_init import CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from runtime.container.attach import AttachHandle, AttachOrder
     from runtime.container.exit_record import ExitRecord
 
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds after which a condition that does not come is a failure."""
 
 
@@ -27,6 +30,44 @@ def plan(script: str, **extra: object) -> dict[str, object]:
     spec = {"process": {"args": [program, "sh", "-c", script]}}
     stand_in = extra.pop("stand_in", None)
     return {"spec": {**spec, "stand_in": stand_in}, "tty": False, "stdin": False, **extra}
+
+
+@asynccontextmanager
+async def stand_in_service(directory: Path) -> AsyncIterator[TaskService]:
+    """Serve tasks below a directory, and see that no process of them is left."""
+    launcher = Launcher(code=CODE)
+    await launcher.start()
+    yield TaskService(launcher, str(directory))
+    await launcher.stop()
+    await eventually(lambda: not _processes_with(directory))
+
+
+def _processes_with(path: Path) -> list[str]:
+    """Return the other processes that have something open below a directory."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                opened = descriptors(int(name)).values()
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                continue
+            if any(str(path) in target for target in opened):
+                found.append(name)
+    return found
+
+
+async def attached(
+    task: Task, order: AttachOrder, payload: bytes = b""
+) -> tuple[socket.socket, AttachHandle]:
+    """Attach a client; returns its end of the connection."""
+    ours, theirs = stream_pair()
+    with theirs:
+        return ours, await task.attach(order, theirs.fileno(), payload)
+
+
+def private_plan(script: str, **extra: object) -> dict[str, object]:
+    """Return the plan of a task whose orphans go to its own first process, as in a namespace."""
+    return plan(script, namespaces=["pid"], **extra)
 
 
 def log_plan(directory: Path, **extra: object) -> dict[str, object]:
@@ -113,3 +154,30 @@ def descriptors(pid: int) -> dict[int, str]:
         except FileNotFoundError:
             continue
     return found
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def process_state(pid: int) -> tuple[str, str]:
+    """Return name and state of a process, two empty texts when it has gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+    except (FileNotFoundError, ProcessLookupError):
+        return "", ""
+    return name, rest.split()[0]
+
+
+def workers(task: Task) -> list[int]:
+    """Return the workers of a task's shim that have not ended."""
+    found = [(pid, *process_state(pid)) for pid in children(task.shim_pid)]
+    return [pid for pid, name, state in found if name == "shoal-worker" and state != "Z"]
+
+
+async def at_rest(task: Task) -> None:
+    """Wait until the shim's worker has handed over and the shim has taken its children."""
+    await eventually(lambda: children(task.shim_pid) == [task.pid])

@@ -21,6 +21,7 @@ TARGETS = {
     "launcher": 3,
     "shim": 3,
     "shims": 1,
+    "worker": 2,
     "program": 2,
     "engine and launcher": 2,
     "engine and shim": 3,
@@ -45,6 +46,8 @@ class Killer:
             self._kill_some("shoal-launcher", 1)
         if "shim" in target:
             self._kill_some("shoal-shim", 50 if "shims" in target else 1)
+        if target == "worker":
+            self._kill_some("shoal-worker", 1)
         if target == "program":
             self._kill_program()
         if target.endswith("SIGTERM"):
