@@ -105,10 +105,11 @@ class Launcher:
         self._sock = ours
         self._hello = loop.create_future()
         loop.add_reader(ours.fileno(), self._on_answer)
-        process.send_message(ours, pack("hello", ""))
         try:
+            process.send_message(ours, pack("hello", ""))
             build = await asyncio.wait_for(self._hello, _START_SECONDS)
-        except (LauncherLost, TimeoutError) as error:
+        except (LauncherLost, TimeoutError, OSError) as error:
+            # OSError: it ended before it could be greeted.
             self._lose()
             raise LauncherLost from error
         if self.build and build != self.build:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -62,9 +63,9 @@ def measure_idle(sides: list[Side], count: int) -> list[Row]:
     for side in sides:
         running = [started(side) for _ in range(count)]
         try:
-            time.sleep(10)
+            select.select([], [], [], 10)  # what has just been started comes to rest
             begin, used = time.monotonic(), engine_seconds(side.name)
-            time.sleep(IDLE_SECONDS)
+            select.select([], [], [], IDLE_SECONDS)
             seconds = time.monotonic() - begin
             share[side.name].append((engine_seconds(side.name) - used) / seconds * 100)
             memory[side.name].append(engine_memory(side.name))
