@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
 PRUNE_FILTERS = ("until", "label", "label!")
+_LARGEST_SIZE = 0xFFFFFFFF
 _LONGEST_EMPTY_BODY = 7
 
 
@@ -95,10 +96,11 @@ def size_of(call: Call) -> tuple[int, int]:
     sizes = []
     for key, word in (("h", "height"), ("w", "width")):
         text = call.text(key)
-        if not text.isdecimal() or int(text) > 0xFFFF:
-            detail = "value out of range" if text.isdecimal() else "invalid syntax"
+        number = text.removeprefix("-")
+        if number != text or not number.isdecimal() or int(number) > _LARGEST_SIZE:
+            detail = "value out of range" if number.isdecimal() else "invalid syntax"
             raise InvalidArgument(f'invalid resize {word} "{text}": {detail}')
-        sizes.append(int(text))
+        sizes.append(int(text) & 0xFFFF)  # as much as a terminal has room for
     return sizes[0], sizes[1]
 
 

@@ -81,8 +81,8 @@ def parse_detach_keys(text: str) -> bytes:
     r"""Return the bytes of a list such as `ctrl-p,ctrl-q`; an empty text means the default.
 
     Raises:
-        InvalidArgument: an element is neither `ctrl-` and a letter or one of `@[\]^_`, nor a
-            single character.
+        InvalidArgument: an element is neither `ctrl-` and a letter or one of `@[\]^_`, nor `DEL`,
+            nor a single character.
     """
     keys = bytearray()
     for name in (text or DEFAULT_DETACH_KEYS).split(","):
@@ -90,6 +90,8 @@ def parse_detach_keys(text: str) -> bytes:
             keys.append(ord(name))
         elif name.startswith("ctrl-") and name[5:] in _CONTROL:
             keys.append(_CONTROL[name[5:]])
+        elif name == "DEL":
+            keys.append(127)
         else:
             raise InvalidArgument(f"Invalid detach keys ({text}) provided")
     return bytes(keys)

@@ -50,6 +50,8 @@ class LogQuery:
 
     def select(self, entries: list[LogEntry]) -> list[LogEntry]:
         """Return those of the entries that are wanted."""
+        if not (self.stdout or self.stderr):
+            return []
         if not (self.stdout and self.stderr):
             wanted = STDOUT if self.stdout else STDERR
             entries = [entry for entry in entries if entry.stream == wanted]

@@ -46,19 +46,22 @@ class AttachSessions:
 
         Raises:
             InvalidArgument: the detach keys are none.
-            Conflict: the container is paused.
+            Conflict: the container is paused, or waits for its restart.
         """
         order = _order(container, options)
         if container.state.paused:
             raise Conflict(f"container {ref} is paused, unpause the container before attach")
+        if container.state.restarting:
+            raise Conflict(f"container {ref} is restarting, wait until the container is running")
         self._parts.catalogue.publish(container, "attach")
         task = container.live.task
-        if task is not None and options.stream:
+        streaming = options.stream and (order.stdin or order.stdout or order.stderr)
+        if task is not None and streaming:
             sock, payload = await hijack.accept(tty=container.tty)
             await self._hand_over(container, task, (options, order), (sock, payload))
             return
         waiting = WaitingAttach(options, order)
-        if options.stream:
+        if streaming:
             container.live.attaches.append(waiting)
         try:
             connection = await hijack.accept(tty=container.tty)
@@ -69,7 +72,7 @@ class AttachSessions:
             raise
         if options.logs:
             await replay(self._parts, container, options, connection[0])
-        if options.stream:
+        if streaming:
             waiting.connection.set_result(connection)
         else:
             connection[0].close()

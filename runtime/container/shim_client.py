@@ -20,32 +20,35 @@ _MAX_VECTOR = 64
 
 
 class KeyMatcher:
-    """Finds the detach keys in a stream of input, over the borders of reads."""
+    """Finds the detach keys in a stream of input, over the borders of reads, as Docker does.
 
-    __slots__ = ("_held", "_keys")
+    A key that breaks off a beginning of the keys is never the beginning of another try: with `a,b`
+    the input `aab` does not detach.
+    """
+
+    __slots__ = ("_keys", "_matched")
 
     def __init__(self, keys: bytes) -> None:
         self._keys = keys
-        self._held = b""
+        self._matched = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
         """Return (input to pass on, whether the keys came); the keys themselves are swallowed.
 
         A beginning of the keys is held back until it is clear how it goes on.
         """
-        if not self._keys:
+        keys, matched = self._keys, self._matched
+        if not keys or (not matched and keys[0] not in data):
             return data, False
-        data = self._held + data
-        found = data.find(self._keys)
-        if found >= 0:
-            self._held = b""
-            return data[:found], True
-        for length in range(min(len(self._keys) - 1, len(data)), 0, -1):
-            if data.endswith(self._keys[:length]):
-                self._held = data[-length:]
-                return data[:-length], False
-        self._held = b""
-        return data, False
+        held = keys[:matched]
+        for position, byte in enumerate(data):
+            matched = matched + 1 if byte == keys[matched] else 0
+            if matched == len(keys):
+                self._matched = 0
+                return (held + data[: position + 1])[: -len(keys)], True
+        self._matched = matched
+        data = held + data
+        return data[: len(data) - matched], False
 
 
 class Client:

@@ -163,7 +163,7 @@ async def test_resize_needs_a_running_container(api: Api, engine: FakeEngine) ->
     await api.call("POST", "/containers/web/start")
     assert (await api.call("POST", "/containers/web/resize?h=24&w=80")).status == 200
     assert container.size == (24, 80)
-    assert (await api.call("POST", "/containers/web/resize?h=24&w=70000")).status == 400
+    assert (await api.call("POST", "/containers/web/resize?h=24&w=4294967296")).status == 400
 
 
 async def test_top_passes_the_arguments_of_ps(api: Api, engine: FakeEngine) -> None:
