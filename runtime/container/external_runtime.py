@@ -33,7 +33,8 @@ STATE = "state"
 _STREAMS = ("stdin", "stdout", "stderr")
 _CONSOLE = "console.sock"
 _PID_FILE = "pid"
-_LONGEST_LOG = 65536
+_LONGEST_LOG = 3500
+"""Bytes of the log that fit into a message to the shim."""
 
 
 def create(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
@@ -174,7 +175,7 @@ def _run(what: str, step: RuntimeStep, words: list[str], streams: dict[str, int]
     """Run the program to its end.
 
     Raises:
-        StartFailed: it failed; the text is the last line of its log, or what is known without one.
+        StartFailed: it failed; the text is the end of its log, or what is known without one.
     """
     report, report_end = os.pipe2(os.O_CLOEXEC)
     argv = [step["program"], *step["arguments"], "--root", step["state"], "--log", LOG]
@@ -211,7 +212,7 @@ def _become(step: RuntimeStep, argv: list[str], streams: dict[str, int], report:
 
 
 def _last_error() -> str:
-    """Return the last line of the runtime's log that is an error, as it is."""
+    """Return the end of the runtime's log, if it tells of an error; it is JSON, in lines or not."""
     try:
         fd = os.open(LOG, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -221,8 +222,7 @@ def _last_error() -> str:
         text = os.pread(fd, _LONGEST_LOG, max(0, size - _LONGEST_LOG)).decode("utf-8", "replace")
     finally:
         os.close(fd)
-    lines = [line for line in text.splitlines() if '"error"' in line or '"fatal"' in line]
-    return lines[-1] if lines else ""
+    return text if '"error"' in text or '"fatal"' in text else ""
 
 
 def _without_log(step: RuntimeStep, cause: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -145,29 +146,24 @@ class ExternalContainer:
             ) from error
         output, complaints = await process.communicate(given.encode() or None)
         if process.returncode:
-            raise EngineError(f"OCI runtime {verb} failed: {_last_message(complaints)}")
+            raise EngineError(
+                f"OCI runtime {verb} failed: {message_of(complaints.decode(errors='replace'))}"
+            )
         return output.decode(errors="replace")
 
 
-def _last_message(log: bytes) -> str:
-    lines = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
-    return (
-        message_of(next((line for line in reversed(lines) if line.startswith("{")), lines[-1]))
-        if lines
-        else "no reason given"
-    )
+def message_of(log: str) -> str:
+    """Return the last message of a runtime's log in JSON, or the text when it is none.
 
-
-def message_of(line: str) -> str:
-    """Return the message of a line of a runtime's log, or the line when it is none.
-
-    A long line may have been cut off.
+    The log may be cut off at its beginning or at its end.
     """
-    if not line.startswith("{"):
-        return line
-    try:
-        document = json.loads(line)
-    except ValueError:
-        return line.partition('"msg":"')[2] or line
-    message = document.get("msg") if isinstance(document, dict) else None
-    return message if isinstance(message, str) else line
+    messages = _MESSAGE.findall(log)
+    if messages:
+        try:
+            return str(json.loads(f'"{messages[-1]}"'))
+        except ValueError:
+            return str(messages[-1])
+    return log.strip() or "no reason given"
+
+
+_MESSAGE = re.compile(r'"msg"\s*:\s*"((?:[^"\\]|\\.)*)(?:"|$)', re.DOTALL)
