@@ -227,6 +227,8 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
         )
     if not mode.startswith("container:"):
         return
+    if mode == "container:":
+        raise InvalidArgument("invalid network mode: invalid container format container:<name|id>")
     conflicts = (
         (text(config, "Hostname"), "hostname and the network mode"),
         (texts(host, "Links"), _LINKS_OF_CONTAINER_MODE),

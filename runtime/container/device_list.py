@@ -146,19 +146,14 @@ def _device_or_directory(source: str, target: str, asked: str) -> list[JsonObjec
         f'error gathering device information while adding custom device "{asked}": '
         "no such file or directory"
     )
-    if not os.path.exists(source):
+    if not asked or not os.path.exists(source):
         raise EngineError(missing)
-    if not os.path.isdir(source):
-        node = _node(source, target)
-        if node is None:
-            raise EngineError(
-                f'error gathering device information while adding custom device "{asked}": '
-                "not a device node"
-            )
-        return [node]
-    nodes = []
-    for path in _walk(source):
-        node = _node(path, target + path.removeprefix(source))
-        if node is not None:
-            nodes.append(node)
+    places = _walk(source) if os.path.isdir(source) else [source]
+    found = [_node(path, target + path.removeprefix(source)) for path in places]
+    nodes = [node for node in found if node is not None]
+    if not nodes:
+        raise EngineError(
+            f'error gathering device information while adding custom device "{asked}": '
+            "not a device node"
+        )
     return nodes

@@ -38,6 +38,7 @@ _JOINED = {
     "cgroupns": "cgroup",
 }
 _FAILED = 1
+_LONGEST_NAME = 64
 _OWN_FILES = 1024
 """Open files that are enough for init itself."""
 
@@ -176,7 +177,7 @@ def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
 def _early_limit(pid: int, kind: int, wanted: tuple[int, int]) -> tuple[int, int]:
     """Return what is set now: few open files would not be enough for what init has to do yet."""
     soft, hard = wanted
-    if kind != resource.RLIMIT_NOFILE or soft < 0 or soft >= _OWN_FILES:
+    if kind != resource.RLIMIT_NOFILE or not 0 <= soft < _OWN_FILES or 0 <= hard < soft:
         return wanted
     present = resource.prlimit(pid, kind)
     return present[0], hard if hard < 0 or hard > present[1] else present[1]
@@ -411,7 +412,8 @@ def _set_names(plan: Plan) -> None:
             syscalls.sethostname(root["hostname"])
     with Step("hostname", "setdomainname"):
         if root["domainname"]:
-            syscalls.setdomainname(root["domainname"])
+            # As the kernel does when the name is written to kernel.domainname.
+            syscalls.setdomainname(root["domainname"][:_LONGEST_NAME])
 
 
 _APPARMOR_REFUSED = (

@@ -127,3 +127,51 @@ def test_modes_that_are_not_there(engine: EngineProcess, field: str, mode: str, 
     body = {"Image": "busybox", "HostConfig": {field: mode}}
     answer = engine.call("POST", "/containers/create", body)
     assert (answer.status, answer.message) == (400, text)
+
+
+@pytest.mark.parametrize(
+    ("body", "output"),
+    [
+        ({"Hostname": "box", "Domainname": "d" * 65}, f"box {'d' * 64}"),
+        ({"Hostname": "box.one", "Domainname": "two"}, "box.one two"),
+    ],
+)
+def test_names_of_the_own_uts_namespace(
+    engine: EngineProcess, body: dict[str, object], output: str
+) -> None:
+    script = "echo $(cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname)"
+    identifier = engine.run("sh", "-c", script, **body)  # type: ignore[arg-type]
+    engine.wait(identifier)
+    assert engine.logs(identifier).decode().strip() == output
+
+
+@pytest.mark.parametrize(
+    ("host_config", "status", "text"),
+    [
+        (
+            {"Ulimits": [{"Name": "nofile", "Soft": 300, "Hard": 200}]},
+            500,
+            "error setting rlimit type 7: invalid argument",
+        ),
+        (
+            {"Sysctls": {"kernel.hostname": "x"}},
+            500,
+            'sysctl "kernel.hostname" is not allowed as it conflicts with the OCI "hostname" field',
+        ),
+        ({"Devices": [{"PathOnHost": "", "CgroupPermissions": "r"}]}, 500, '""'),
+    ],
+)
+def test_settings_that_cannot_be(
+    engine: EngineProcess, host_config: dict[str, object], status: int, text: str
+) -> None:
+    identifier = engine.create("true", HostConfig=host_config)
+    answer = engine.call("POST", f"/containers/{identifier}/start")
+    assert answer.status == status
+    assert text in answer.message
+
+
+def test_a_network_mode_without_a_name_is_refused(engine: EngineProcess) -> None:
+    body = {"Image": "busybox", "HostConfig": {"NetworkMode": "container:"}}
+    answer = engine.call("POST", "/containers/create", body)
+    text = "invalid network mode: invalid container format container:<name|id>"
+    assert (answer.status, answer.message) == (400, text)

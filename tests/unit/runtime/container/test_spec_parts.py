@@ -188,6 +188,18 @@ def test_a_missing_device_is_refused() -> None:
         device_list.requested({"Devices": [{"PathOnHost": "/etc/passwd"}]})
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("", "no such file or directory"), ("/etc", "not a device node"), ("/etc/passwd", "not a")],
+)
+def test_what_is_no_device(path: str, message: str) -> None:
+    entry = {"PathOnHost": path, "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}
+    with pytest.raises(EngineError) as caught:
+        device_list.requested({"Devices": [entry]})
+    start = f'error gathering device information while adding custom device "{path}": {message}'
+    assert caught.value.message.startswith(start)
+
+
 def test_a_privileged_container_gets_the_hosts_nodes_without_its_terminals() -> None:
     paths = {str(node["path"]) for node in device_list.host_nodes()}
     assert {"/dev/null", "/dev/zero"} <= paths
