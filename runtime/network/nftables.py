@@ -36,6 +36,7 @@ _NEWCHAIN, _GETCHAIN, _DELCHAIN, _NEWRULE, _GETRULE, _DELRULE = 3, 4, 5, 6, 7, 8
 _NEWSET, _GETSET, _DELSET, _NEWSETELEM, _GETSETELEM, _DELSETELEM = 9, 10, 11, 12, 13, 14
 _DESTROYTABLE, _DESTROYSETELEM = 26, 30  # Linux 6.3
 _REQUEST, _ACK, _DUMP, _CREATE, _APPEND = 0x1, 0x4, 0x300, 0x400, 0x800
+_DUMP_INTERRUPTED, _DUMP_ATTEMPTS = 0x10, 100
 _ERROR, _DONE, _ACK_TLVS = 2, 3, 0x200
 _ELEMENTS_PER_MESSAGE = 1000
 _HEADER = struct.Struct("=IHHII")
@@ -315,15 +316,27 @@ class NftSocket:
             if code:
                 raise NetlinkError(code, "connection tracking")
 
-    def _dump(self, kind: int, family: int, payload: bytes = b"") -> Iterator[bytes]:
+    def _dump(self, kind: int, family: int, payload: bytes = b"") -> list[bytes]:
+        """Return the bodies of a dump; one that a change of the rules cut short is repeated."""
+        bodies: list[bytes] = []
+        for _attempt in range(_DUMP_ATTEMPTS):
+            bodies, whole = self._dump_once(kind, family, payload)
+            if whole:
+                break
+        return bodies
+
+    def _dump_once(self, kind: int, family: int, payload: bytes) -> tuple[list[bytes], bool]:
         self._socket.send(self._frame(_NFNL_SUBSYS | kind, _REQUEST | _DUMP, family, payload))
+        bodies: list[bytes] = []
+        whole = True
         while True:
-            for answer, _flags, _sequence, body in _split(self._socket.recv(1 << 18)):
+            for answer, flags, _sequence, body in _split(self._socket.recv(1 << 18)):
+                whole = whole and not flags & _DUMP_INTERRUPTED
                 if answer == _DONE:
-                    return
+                    return bodies, whole
                 if answer == _ERROR:
                     raise NetlinkError(-struct.unpack_from("=i", body)[0], "packet filter dump")
-                yield body[4:]
+                bodies.append(body[4:])
 
     def tables(self) -> list[tuple[int, str]]:
         """Return family and name of all tables."""

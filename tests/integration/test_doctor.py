@@ -42,7 +42,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 def container(engine: EngineProcess) -> Iterator[str]:
     """A running container with a published port."""
     host = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}}
-    identifier = engine.run("sleep", "1000", HostConfig=host)
+    identifier = engine.run("sleep", "1000", ExposedPorts={"80/tcp": {}}, HostConfig=host)
     yield identifier
     assert engine.call("DELETE", f"/containers/{identifier}?force=1").status == 204
 
@@ -140,14 +140,15 @@ def test_a_published_port_is_that_of_a_container(engine: EngineProcess, containe
         netlink.commit(batch)
     assert "leads port 4321 (any4) to no container" in str(_found(engine, "filter")["Finding"])
     with nftables.NftSocket() as netlink:
-        kept = netlink.elements(nftables.INET, table, "pub4")
-        assert netlink.elements(nftables.INET, table, "any4") == []
+        # A dump while the engine looks at its table after our change may be cut short.
+        kept = eventually(lambda: netlink.elements(nftables.INET, table, "pub4"))
+        eventually(lambda: not netlink.elements(nftables.INET, table, "any4"))
         batch = nftables.Batch(nftables.INET, table)
         batch.destroy_elements("pub4", [nftables.Element(kept[0][0])])
         netlink.commit(batch)
     assert "lacks port" in str(_found(engine, "filter")["Finding"])
     with nftables.NftSocket() as netlink:
-        assert netlink.elements(nftables.INET, table, "pub4") == kept
+        eventually(lambda: netlink.elements(nftables.INET, table, "pub4") == kept)
     assert engine.state(container)["Running"] is True
 
 

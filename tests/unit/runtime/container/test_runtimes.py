@@ -70,6 +70,8 @@ def test_the_default_must_exist() -> None:
             "unable to retrieve OCI runtime error (EOF): x",
             "unable to retrieve OCI runtime error (EOF): x",
         ),
+        ('{ "msg": "first", "level": "warning" } { "msg": "a\\nb", "level": "error" }', "a\nb"),
+        ("", "no reason given"),
     ],
 )
 def test_the_message_of_a_log_line(line: str, message: str) -> None:
