@@ -65,6 +65,17 @@ class Filters:
         """Return the values of a key, empty when it was not given."""
         return self._values.get(key, ())
 
+    def until(self) -> tuple[str, ...]:
+        """Return the value of ``until`` of a prune, empty when it was not given.
+
+        Raises:
+            InvalidArgument: it was given more than once.
+        """
+        values = self.get("until")
+        if len(values) > 1:
+            raise InvalidArgument("more than one until filter specified")
+        return values
+
     def flag(self, key: str, default: bool) -> bool:
         """Return a yes-or-no filter such as ``dangling``.
 

@@ -67,6 +67,16 @@ def nobody(name: str) -> Iterable[str]:  # noqa: ARG001 - the protocol's name
     return ()
 
 
+def _all(filters: Filters) -> bool:
+    """Tell whether a prune means named volumes too, in Docker's words when it cannot be told."""
+    try:
+        return filters.flag("all", default=False)
+    except InvalidArgument as error:
+        value = filters.get("all")[0]
+        problem = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+        raise InvalidArgument(f"invalid filter 'all': {problem}") from error
+
+
 class VolumeStore:
     """All volumes of one engine; the handlers' ``engine.volumes``.
 
@@ -245,7 +255,7 @@ class VolumeStore:
         Raises:
             Conflict: another prune is running.
         """
-        everything = filters.flag("all", default=False)
+        everything = _all(filters)
         if self._pruning:
             raise Conflict("a prune operation is already running")
         self._pruning = True

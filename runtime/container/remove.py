@@ -131,7 +131,7 @@ class Remover:
             self._pruning = False
 
     async def _prune(self, filters: Filters) -> tuple[Sequence[str], int]:
-        limit = min((until_ns(value) for value in filters.get("until")), default=time.time_ns())
+        limit = min((until_ns(value) for value in filters.until()), default=time.time_ns())
         removed: list[str] = []
         gained = 0
         for container in self._parts.catalogue:

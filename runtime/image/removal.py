@@ -141,7 +141,7 @@ class ImageRemoval:
 
     async def _prune(self, filters: Filters) -> tuple[list[JsonObject], int]:
         only_dangling = filters.flag("dangling", default=True)
-        until = min((parse_moment(text) for text in filters.get("until")), default=None)
+        until = min((parse_moment(text) for text in filters.until()), default=None)
         records: list[JsonObject] = []
         gained = 0
         for image in self._images.all():

@@ -269,7 +269,7 @@ class Networks:
 
     async def prune(self, filters: Filters) -> list[str]:
         """Remove unused networks; see `NetworkController.prune`."""
-        limit = min((parse_until(text, time.time()) for text in filters.get("until")), default=None)
+        limit = min((parse_until(text, time.time()) for text in filters.until()), default=None)
         doomed = [
             network
             for network in self._book
@@ -365,5 +365,5 @@ def parse_until(text: str, now: float) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidArgument(f"invalid filter 'until={text}'") from error
+        raise InvalidArgument(f'failed to parse value as time or duration: "{text}"') from error
     return (moment if moment.tzinfo else moment.astimezone()).timestamp()

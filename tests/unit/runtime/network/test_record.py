@@ -134,5 +134,5 @@ def test_until_is_a_time_or_a_duration(text: str, expected: float) -> None:
 
 
 def test_a_bad_until_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="invalid filter 'until=soon'"):
+    with pytest.raises(InvalidArgument, match="failed to parse value as time or duration"):
         parse_until("soon", 0.0)
