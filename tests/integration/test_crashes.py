@@ -6,7 +6,7 @@ One test for each row of the table of crashes; each ends in the invariants and t
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
-PUBLISHED = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}}
+PUBLISHED: Any = {
+    "ExposedPorts": {"80/tcp": {}},
+    "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}},
+}
 
 BEFORE_GO = [
     ("commit", "1"),
@@ -47,7 +50,7 @@ def test_a_start_that_was_cut_off_before_go_is_undone(
     tmp_path: Path, kind: str, place: str
 ) -> None:
     with crash_test(tmp_path, kind, place) as engine:
-        identifier = engine.create("sleep", "1000", HostConfig=PUBLISHED)
+        identifier = engine.create("sleep", "1000", **PUBLISHED)
         crash_at_its_place(engine, "POST", f"/containers/{identifier}/start")
         state = engine.state(identifier)
         assert (state["Status"], state["Running"]) == ("created", False)
@@ -69,7 +72,7 @@ def test_a_start_that_was_cut_off_before_go_is_undone(
 )
 def test_a_start_whose_program_ran_is_rolled_forward(tmp_path: Path, kind: str, place: str) -> None:
     with crash_test(tmp_path, kind, place) as engine:
-        identifier = engine.create("sleep", "1000", HostConfig=PUBLISHED)
+        identifier = engine.create("sleep", "1000", **PUBLISHED)
         crash_at_its_place(engine, "POST", f"/containers/{identifier}/start")
         assert engine.state(identifier)["Running"] is True
         assert count_events(engine, identifier, "start") == 1
@@ -92,7 +95,7 @@ def test_a_start_whose_program_ran_is_rolled_forward(tmp_path: Path, kind: str, 
 def test_a_stop_that_was_cut_off_goes_on(tmp_path: Path, kind: str, place: str) -> None:
     with crash_test(tmp_path, kind, place) as engine:
         script = "trap 'exit 7' TERM; while :; do usleep 1000; done"
-        identifier = engine.run("sh", "-c", script, HostConfig=PUBLISHED)
+        identifier = engine.run("sh", "-c", script, **PUBLISHED)
         crash_at_its_place(engine, "POST", f"/containers/{identifier}/stop?t=30")
         assert engine.wait(identifier) in {7, 137}  # 137: the trap was not set yet
         assert_invariants(engine)
@@ -248,10 +251,10 @@ def test_a_network_that_was_being_removed_is_gone(tmp_path: Path, kind: str, pla
 @pytest.mark.parametrize("call", [20, 60, 100, 150, 200, 300])
 def test_a_recovery_that_is_cut_off_is_done_by_the_next_one(tmp_path: Path, call: int) -> None:
     with crash_test(tmp_path, "step", "create") as engine:
-        running = engine.run("sleep", "1000", HostConfig=PUBLISHED)
+        running = engine.run("sleep", "1000", **PUBLISHED)
         ended = engine.run("sh", "-c", "exit 5")
         assert engine.wait(ended) == 5
-        begun = engine.create("sleep", "1000", HostConfig=PUBLISHED)
+        begun = engine.create("sleep", "1000", **PUBLISHED)
         arm(engine)
         send_into_a_crash(engine, "POST", f"/containers/{begun}/start")
         assert engine.ended() == -signal.SIGKILL
@@ -269,7 +272,7 @@ def test_a_second_recovery_changes_nothing(tmp_path: Path) -> None:
     with crash_test(tmp_path) as engine:
         engine.program = ("-m", "runtime")
         network = engine.call("POST", "/networks/create", {"Name": "second"}).json()["Id"]
-        identifier = engine.run("sleep", "1000", HostConfig=PUBLISHED)
+        identifier = engine.run("sleep", "1000", **PUBLISHED)
         engine.call("POST", f"/networks/{network}/connect", {"Container": identifier})
         engine.wait(engine.run("false"))
         engine.create("true", Volumes={"/anonymous": {}})

@@ -41,6 +41,7 @@ async def _create(assembly: Assembly) -> str:
     body: JsonObject = {
         "Image": "busybox",
         "Cmd": ["sleep", "1000"],
+        "ExposedPorts": {"80/tcp": {}},
         "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}, "Binds": ["vol:/v"]},
     }
     identifier, _warnings = await assembly.engine.containers.create(None, body, None)

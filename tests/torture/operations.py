@@ -138,6 +138,7 @@ class TortureClient:
         body = {
             "Image": "busybox",
             "Cmd": random.choice(PROGRAMS),
+            "ExposedPorts": {"80/tcp": {}},
             "HostConfig": host,
             "Volumes": {"/anonymous": {}} if random.random() < 0.3 else {},
             "Tty": False,

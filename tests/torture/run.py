@@ -40,7 +40,9 @@ class Bystander:
         self.engine = EngineProcess(work, pool=OTHER_POOL).start()
         self.engine.load_busybox()
         ports = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1"}]}}
-        self._container = self.engine.run("sleep", "100000", HostConfig=ports)
+        self._container = self.engine.run(
+            "sleep", "100000", ExposedPorts={"80/tcp": {}}, HostConfig=ports
+        )
         self._before = self._state()
 
     def findings(self) -> list[str]:

@@ -30,6 +30,7 @@ BODY = {
     "Image": "busybox",
     "Cmd": ["sleep", "1000"],
     "Volumes": {"/etc": {}},
+    "ExposedPorts": {"80/tcp": {}},
     "HostConfig": PUBLISHED,
 }
 

@@ -17,6 +17,9 @@ class Machine:
         namespaces: the engine's own, as ``/proc`` names them, by kind.
         capabilities: the mask of all that the engine may pass on.
         limits: lines of the engine's own limits.
+        cpus: the processors that the engine may use.
+        devices: names in ``/dev``.
+        swappiness: how readily the kernel swaps.
         hosts: lines of the hosts file that the engine reads.
         resolver: lines of the resolv.conf that the engine reads.
         roots: directories of the engine, the longest first.
@@ -27,6 +30,9 @@ class Machine:
     namespaces: dict[str, str]
     capabilities: int
     limits: dict[str, str]
+    cpus: str
+    devices: frozenset[str]
+    swappiness: str
     hosts: tuple[str, ...]
     resolver: tuple[str, ...]
     roots: tuple[str, ...]
@@ -49,6 +55,9 @@ class Machine:
             namespaces={name: os.readlink(process / "ns" / name) for name in namespaces},
             capabilities=int(status["CapBnd"], 16),
             limits=limits(_lines(process / "limits")),
+            cpus=status["Cpus_allowed_list"],
+            devices=frozenset(os.listdir(process / "root/dev")),
+            swappiness=_lines(Path("/proc/sys/vm/swappiness"))[0],
             hosts=tuple(_lines(process / "root/etc/hosts")),
             resolver=tuple(_lines(process / "root/etc/resolv.conf")),
             roots=tuple(sorted(roots, key=len, reverse=True)),

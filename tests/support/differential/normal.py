@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from tests.support.differential.portable import portable
 from tests.support.differential.probe_report import read_report
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def table(seen: Observation, names: Names) -> Table:
     for key in normal:
         if key.endswith("IPPrefixLen") and normal[key.replace("PrefixLen", "Address")] == "<ip>":
             normal[key] = "<size>"
-    return normal
+    return portable(normal, names.machine)
 
 
 def _drop_ipv6(document: dict[str, object]) -> None:

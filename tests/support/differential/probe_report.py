@@ -34,8 +34,6 @@ _MANY = 20
 _PARTS_OF_STORE = re.compile(r".*/(containers/[0-9a-f]{64}|volumes/[^/]+|overlay2|snapshots)(/.*)?")
 _OF_CONTAINERS = re.compile(r"lo|eth\d")
 _SITE_FLAGS = frozenset({"nosuid", "nodev", "noexec", "relatime", "noatime"})
-_SPARSE_MASKS = ("/proc/asound", "/proc/acpi", "/proc/scsi", "/proc/latency_stats")
-"""Masked paths that not every kernel has."""
 
 
 def read_report(report: str, machine: Machine) -> Iterator[tuple[str, object]]:
@@ -87,8 +85,6 @@ def _mounts(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
         kind, source, more = right.split(" ", 2)
         if point.startswith("/sys/fs/cgroup"):
             cgroups.add(f"{kind} {options}")
-            continue
-        if point in _SPARSE_MASKS or point.startswith("/sys/devices/system/cpu"):
             continue
         seen[point] = seen.get(point, 0) + 1
         key = point if seen[point] == 1 else f"{point}#{seen[point]}"
@@ -177,12 +173,23 @@ def _routes(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
         yield f"{name} {'default' if default else 'net'}", flags
 
 
+def _writes(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
+    del machine
+    for line in lines:
+        path, _, answer = line.partition(" ")
+        yield path, answer
+
+
+def _hostname(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
+    own = lines == [machine.nodename]
+    yield "lines", "<the machine's>" if own else lines
+
+
 def _values(lines: list[str], machine: Machine) -> Iterator[tuple[str, object]]:
+    del machine
     for line in lines:
         path, _, value = line.partition(":")
         value = " ".join(value.split())
-        if value == machine.nodename:
-            value = "<the machine's name>"
         yield re.sub(r"^/proc/\d+/", "", path).removeprefix("/proc/sys/"), value
 
 
@@ -214,5 +221,7 @@ _READERS: dict[str, Callable[[list[str], Machine], Iterator[tuple[str, object]]]
     "links": _links,
     "routes": _routes,
     "values": _values,
+    "hostname": _hostname,
+    "writes": _writes,
     "cgroup": _cgroup,
 }

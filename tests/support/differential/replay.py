@@ -40,3 +40,5 @@ def prepare_directory(directory: Path) -> None:
     (directory / "things" / "empty").mkdir(parents=True)
     (directory / "things" / "file").write_text("from the host\n", encoding="utf-8")
     (directory / "single.txt").write_text("one file\n", encoding="utf-8")
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask is

@@ -42,7 +42,7 @@ CASES = (
     host("kernel-memory-tcp", cgroups=1, KernelMemoryTCP=32 * _MB),
     host("oom-kill-disable", cgroups=1, Memory=64 * _MB, OomKillDisable=True),
     host("oom-kill-disable-unlimited", cgroups=1, OomKillDisable=True),
-    host("cpus", NanoCpus=1_500_000_000),
+    host("cpus", NanoCpus=500_000_000),
     host("cpus-small", NanoCpus=10_000_000),
     host("cpu-shares", CpuShares=512),
     host("cpu-shares-small", CpuShares=2),

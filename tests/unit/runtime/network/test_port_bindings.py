@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from runtime.errors import InvalidArgument
-from runtime.network.port_bindings import PortWish, exposed_keys, parse_port, wishes
+from runtime.network.port_bindings import (
+    PortWish,
+    exposed_keys,
+    only_exposed,
+    parse_port,
+    wishes,
+)
 
 BOTH = ("0.0.0.0", "::")
 
@@ -63,3 +69,9 @@ def test_a_bad_port_is_named(text: str) -> None:
 def test_a_bad_address_is_named() -> None:
     with pytest.raises(InvalidArgument, match="invalid IP address: nowhere"):
         wished({"80": [{"HostIp": "nowhere"}]})
+
+
+def test_bindings_of_ports_that_are_not_exposed_have_no_effect() -> None:
+    bindings = {"80/tcp": [{"HostPort": "8080"}], "53/udp": None, "81-82/tcp": None}
+    assert only_exposed(bindings, ["80", "53/tcp", "80-81"]) == {"80/tcp": bindings["80/tcp"]}
+    assert only_exposed(bindings, []) == {}
