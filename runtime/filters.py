@@ -48,11 +48,10 @@ class Filters:
             return cls({})
         if not isinstance(document, dict):
             raise InvalidArgument("invalid filter")
-        values: dict[str, tuple[str, ...]] = {}
-        for key, given in document.items():
+        values = {key: _values_of(given) for key, given in document.items()}
+        for key in values:
             if accepted is not None and key not in accepted:
                 raise InvalidArgument(f"invalid filter '{key}'")
-            values[key] = _values_of(given)
         return cls(values)
 
     def __contains__(self, key: str) -> bool:
@@ -105,7 +104,7 @@ class Filters:
 
 
 def _values_of(given: object) -> tuple[str, ...]:
-    if isinstance(given, dict):
+    if isinstance(given, dict) and all(isinstance(wanted, bool) for wanted in given.values()):
         return tuple(map(str, given))  # whatever is said of a value: to be named is enough
     if isinstance(given, list) and all(isinstance(value, str) for value in given):
         return tuple(given)

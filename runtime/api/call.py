@@ -105,9 +105,12 @@ class Call:
         if not text:
             return None
         try:
-            return int(text)
+            value = int(text)
         except ValueError as error:
             raise EngineError(f'strconv.Atoi: parsing "{text}": invalid syntax') from error
+        if not -(1 << 63) <= value < 1 << 63:
+            raise EngineError(f'strconv.Atoi: parsing "{text}": value out of range')
+        return value
 
     def filters(self, accepted: Collection[str] | None) -> Filters:
         """Return the ``filters`` of the query; keys that are not accepted are refused."""
@@ -137,20 +140,24 @@ class Call:
         self._check_content_type(data)
         return decode(data, kind)
 
-    async def optional_json(self, kind: str = "") -> JsonObject:
+    async def optional_json(self, kind: str = "", blank: bytes = b"") -> JsonObject:
         """Return the body's JSON object, or nothing when there is no body.
+
+        Args:
+            kind: The type that errors name.
+            blank: Bytes that do not count as a body.
 
         Raises:
             InvalidArgument: the content type or the body is something else.
         """
         data = await self._read()
         self._check_content_type(data)
-        return decode(data, kind) if data else {}
+        return decode(data, kind) if data.strip(blank) else {}
 
     def _check_content_type(self, data: bytes) -> None:
         """Refuse a content type that is not JSON; it may be absent when there is no body."""
         given = self.request.headers.get("content-type")
-        if given is not None or data:
+        if given or data:
             check_content_type(given or "")
 
     async def _read(self) -> bytes:

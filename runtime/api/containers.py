@@ -8,6 +8,7 @@ from runtime.api.call import JSON_HEADERS, Call, Route, answer, empty, encode
 from runtime.api.streams import ClientStream, documents, output, stream_type
 from runtime.api.times import unix_nanoseconds
 from runtime.api.websocket import WebSocketStream, is_websocket
+from runtime.container.attach import parse_detach_keys
 from runtime.container.create_request import read_create_request
 from runtime.container.listing import FILTERS as LIST_FILTERS
 from runtime.engine import AttachOptions, CommitOptions, JsonObject, ListOptions, LogOptions
@@ -113,7 +114,7 @@ async def start_container(call: Call) -> Response:
             "and removed in v1.24"
         )
     if call.text("checkpoint"):
-        refuse_checkpoints(call)
+        raise InvalidArgument("checkpoint is only supported in experimental mode")
     await call.engine.containers.start(call.name, call.text("detachKeys") or None)
     return empty(204)
 
@@ -168,6 +169,8 @@ async def attach_container(call: Call) -> None:
     """``POST /containers/{id}/attach``."""
     client = ClientStream(call)
     try:
+        if call.text("detachKeys"):
+            parse_detach_keys(call.text("detachKeys"))
         await call.engine.containers.attach(call.name, _attach_options(call), client)
     except EngineError as error:
         if not client.accepted:
@@ -229,7 +232,7 @@ async def prune_containers(call: Call) -> Response:
 
 async def _commit_config(call: Call) -> JsonObject:
     """Return the body of a commit: a Config, all of whose fields may be absent."""
-    return read_create_request(await call.optional_json("container.CreateRequest"))[0]
+    return read_create_request(await call.optional_json("container.CreateRequest", b" "))[0]
 
 
 async def commit_container(call: Call) -> Response:

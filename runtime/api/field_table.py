@@ -285,7 +285,7 @@ REFUSED_VALUES = (
 )
 """Values that are refused although their field is carried out."""
 
-_CHECKPOINTS = "checkpoint is not supported by Shoal"
+_CHECKPOINTS = "checkpoint is only supported in experimental mode"
 _ATTACH = ("detachKeys", "logs", "stream", "stdin", "stdout", "stderr")
 
 _FILTERS = done("api.call:Call.filters", "filters")

@@ -14,6 +14,7 @@ from runtime.errors import InvalidArgument
 
 JsonObject = dict[str, object]
 
+_NO_SUBTYPE = "expected token after slash"
 NO_BODY = "invalid JSON: got EOF while reading request body"
 _DEEPEST = 10_000
 _SPACE = " \t\r\n"
@@ -51,7 +52,7 @@ def check_content_type(value: str) -> None:
     elif not _TOKEN.match(kind):
         problem = "expected slash after first token" if slash else "no media type"
     elif slash and not _TOKEN.match(subtype):
-        problem = "unexpected content after media subtype"
+        problem = "unexpected content after media subtype" if subtype else _NO_SUBTYPE
     elif rest.strip() and not _parameters_fit(f";{rest}"):
         problem = "invalid media parameter"
     if problem:

@@ -22,6 +22,15 @@ DEFAULTS = (
 _ALL = "ALL"
 
 
+def check_names(words: Iterable[str], field: str) -> None:
+    """Refuse names that are none, wherever the engine runs.
+
+    Raises:
+        InvalidArgument: A name is unknown.
+    """
+    normalise(words, field, ~0)
+
+
 def normalise(words: Iterable[str], field: str, available: int) -> list[str]:
     """Return names as ``CAP_*`` in upper case.
 

@@ -50,6 +50,8 @@ class Catalogue:
             NotFound: there is none.
             InvalidArgument: the prefix fits several.
         """
+        if not ref:
+            raise InvalidArgument('invalid name or ID supplied: ""')
         found = self._by_id.get(ref)
         if found is None:
             identifier = self._by_name.get(ref.removeprefix("/"))

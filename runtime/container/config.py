@@ -14,7 +14,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from runtime.container.create_request import DEFAULT_SHM_SIZE, read_create_request
+from runtime.container.capability_set import check_names
+from runtime.container.create_request import CONFIG, DEFAULT_SHM_SIZE, read_create_request
 from runtime.container.document import flag, number, section, string_map, text, texts
 from runtime.container.limits import check_limits, complete_limits
 from runtime.container.log_options import CACHE, check_log_config
@@ -22,6 +23,7 @@ from runtime.container.mount_points import MountPoint, read_mount_points
 from runtime.container.security_options import complete_labels
 from runtime.container.signals import parse_signal
 from runtime.errors import EngineError, InvalidArgument
+from runtime.network.port_bindings import port_range
 from runtime.record import field, mutable, record
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 _MILLISECOND = 1_000_000
-_MAC = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}\Z")
+_NUMBER = re.compile(r"[+-]?0*[1-9]\d*\Z")
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?\Z", re.IGNORECASE)
 _RESTART_POLICIES = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
 
@@ -104,7 +106,7 @@ def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Req
     Raises:
         InvalidArgument: the request can never work.
     """
-    if not body or all(value is None for value in body.values()):
+    if not any(CONFIG.has(key) for key in body):
         raise InvalidArgument("config cannot be empty in order to create a container")
     config, host, endpoints = read_create_request(body)
     _check_config(config)
@@ -114,7 +116,9 @@ def read_request(body: JsonObject, lacking: frozenset[str] = frozenset()) -> Req
     request = Request(config, host, endpoints, read_mount_points(host))
     request.warnings += check_limits(host, lacking)
     _check_network_mode(config, host)
-    _check_ports(config, host)
+    if text(host, "NetworkMode") == "host" and section(host, "PortBindings"):
+        request.warnings.append("Published ports are discarded when using host network mode")
+    _check_ports(host)
     return request
 
 
@@ -129,11 +133,10 @@ def _check_config(config: JsonObject) -> None:
         )
     if workdir:
         config["WorkingDir"] = "/" + os.path.normpath(workdir).lstrip("/")
-    address = text(config, "MacAddress")
-    if address and not _MAC.match(address):
-        raise InvalidArgument(f"invalid config for network bridge: invalid MAC address {address}")
+    if "\0" in workdir:
+        raise InvalidArgument("the working directory is invalid, it holds a null byte")
     signal = text(config, "StopSignal")
-    if signal:
+    if signal and not _NUMBER.match(signal):
         parse_signal(signal)
 
 
@@ -153,28 +156,33 @@ def _check_modes(host: Mapping[str, object]) -> None:
     if number(host, "ShmSize") < 0:
         raise InvalidArgument("SHM size can not be less than 0")
     _check_namespaces(host)
-    if text(host, "Isolation") not in {"", "default"}:
+    if text(host, "Isolation").lower() not in {"", "default"}:
         isolation = text(host, "Isolation")
         raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
-    if section(host, "StorageOpt"):
+    if "" in section(host, "Annotations"):
+        raise InvalidArgument(
+            "invalid Annotations: the empty string is not permitted as an annotation key"
+        )
+    for key in section(host, "StorageOpt"):
+        if key.lower() != "size":
+            raise EngineError(f"Unknown option {key.lower()}")
         raise EngineError(
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
         )
     for entry in texts(host, "ExtraHosts"):
         _check_extra_host(entry)
-    console = host.get("ConsoleSize")
-    if not isinstance(console, list) or len(console) != 2:
-        raise InvalidArgument("invalid ConsoleSize: must hold height and width")
+    for key in ("CapAdd", "CapDrop"):
+        check_names(texts(host, key), key)
 
 
 def _check_extra_host(entry: str) -> None:
-    name, _, address = entry.partition(":")
-    if not name or not address:
+    name, found, address = entry.partition(":")
+    if not name or not found:
         raise InvalidArgument(f'bad format for add-host: "{entry}"')
     if address == "host-gateway":
         return
     try:
-        ipaddress.ip_address(address.strip("[]"))
+        ipaddress.ip_address(address)
     except ValueError as error:
         raise InvalidArgument(f'invalid IP address in add-host: "{address}"') from error
 
@@ -187,8 +195,8 @@ def _check_namespaces(host: Mapping[str, object]) -> None:
         ("CgroupnsMode", {"", "private", "host"}, "invalid cgroup namespace mode: "),
     ):
         mode = text(host, key)
-        joins = key in {"IpcMode", "PidMode"} and mode.startswith("container:") and mode[10:]
-        if mode not in known and not joins:
+        joins = mode.startswith("container:") and (key == "IpcMode" or mode[10:])
+        if mode not in known and not (key in {"IpcMode", "PidMode"} and joins):
             raise InvalidArgument(message + mode)
 
 
@@ -210,7 +218,7 @@ def check_restart_policy(host: Mapping[str, object]) -> None:
         raise InvalidArgument(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'" + also
         )
-    if count < 0 and name:
+    if count < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if flag(host, "AutoRemove") and name not in {"", "no"}:
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
@@ -225,6 +233,8 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
             "conflicting options: host type networking can't be used with links. This would result "
             "in undefined behavior"
         )
+    if mode in {"container", "container:"}:
+        raise InvalidArgument("invalid network mode: invalid container format container:<name|id>")
     if not mode.startswith("container:"):
         return
     if mode == "container:":
@@ -234,7 +244,6 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
         (texts(host, "Links"), _LINKS_OF_CONTAINER_MODE),
         (texts(host, "Dns"), "dns and the network mode"),
         (texts(host, "ExtraHosts"), "custom host-to-IP mapping and the network mode"),
-        (text(config, "MacAddress"), "mac-address and the network mode"),
         (
             section(host, "PortBindings") or flag(host, "PublishAllPorts"),
             "port publishing and the container type network mode",
@@ -249,14 +258,12 @@ def _check_network_mode(config: Mapping[str, object], host: Mapping[str, object]
             raise InvalidArgument(f"conflicting options: {message}")
 
 
-def _check_ports(config: Mapping[str, object], host: Mapping[str, object]) -> None:
-    for port in section(config, "ExposedPorts"):
-        _ports(port)
+def _check_ports(host: Mapping[str, object]) -> None:
     for port, entries in section(host, "PortBindings").items():
         if len(_ports(port)) != 1:
-            raise InvalidArgument(f'invalid port specification: "{port}"')
+            raise InvalidArgument(f'invalid port specification: "{port.partition("/")[0]}"')
         for entry in entries if isinstance(entries, list) else ():
-            _check_host_port(text(entry, "HostPort"))
+            port_range(text(entry, "HostPort"), text(entry, "HostPort"))
 
 
 def _ports(specification: str) -> list[str]:
@@ -269,13 +276,6 @@ def _ports(specification: str) -> list[str]:
         raise wrong
     protocol = (match[3] or "tcp").lower()
     return [f"{port}/{protocol}" for port in range(first, last + 1)]
-
-
-def _check_host_port(port: str) -> None:
-    first, _, last = port.partition("-")
-    for end in (first, last or first):
-        if end and (not end.isdecimal() or int(end) > 65535):
-            raise InvalidArgument(f'invalid port specification: "{port}"')
 
 
 def complete(request: Request, container_id: str, image: JsonObject, facts: HostFacts) -> None:

@@ -24,6 +24,7 @@ from runtime.container.working_directory import make_working_directory
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.linux import paths
 from runtime.names import new_id
+from runtime.network.endpoint_settings import plain_mac
 from runtime.record import replace
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Creator:
         check_security(request.host_config)
         self._check_lenders(request)
         self._complete_mounts(request)
+        _check_mac(request)
         _complete_endpoints(request)
         links = take_links(self._parts.catalogue, request)
         own_name = self._parts.catalogue.reserve_name(name, identifier)
@@ -123,11 +125,6 @@ class Creator:
                 catalogue.get(parse_volumes_from(entry)[0])
         except NotFound as error:
             raise InvalidArgument(error.message) from error
-        mode = text(request.host_config, "NetworkMode")
-        if mode.startswith("container:"):
-            with contextlib.suppress(NotFound):  # who is absent may come before the start
-                lender = catalogue.get(mode.removeprefix("container:"))
-                request.host_config["NetworkMode"] = f"container:{lender.id}"
 
     def _complete_mounts(self, request: Request) -> None:
         """Take over mounts of ``VolumesFrom``, add the ``Volumes``, name the anonymous ones."""
@@ -144,6 +141,8 @@ class Creator:
                     taken.add(mount.target)
         for target in section(request.config, "Volumes"):
             clean = os.path.normpath(target)
+            if clean in {"/", "."}:
+                raise InvalidArgument("invalid specification: destination can't be '/'")
             if clean not in taken:
                 request.mounts.append(
                     MountPoint("volume", clean, driver="local", copy=True, anonymous=True)
@@ -248,6 +247,26 @@ def _give_address(request: Request, mode: str, address: str) -> None:
         "The container-wide MacAddress field is now deprecated. It should be specified in "
         "EndpointsConfig instead."
     )
+
+
+def _check_mac(request: Request) -> None:
+    """Refuse an address of the whole container that is none, or is not the main network's.
+
+    Raises:
+        InvalidArgument: in Docker's words.
+    """
+    address = text(request.config, "MacAddress")
+    if not address:
+        return
+    mode = text(request.host_config, "NetworkMode")
+    if not plain_mac(address):
+        raise InvalidArgument(f"invalid config for network {mode}: invalid MAC address {address}")
+    own = text(request.endpoints.get(mode, {}), "MacAddress")
+    if own and own != address:
+        raise InvalidArgument(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the "
+            "main network, or be left empty"
+        )
 
 
 def _record(identifier: str, name: str, request: Request, image: Image) -> Container:

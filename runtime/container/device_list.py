@@ -112,15 +112,17 @@ def requested(host: Mapping[str, object]) -> tuple[list[JsonObject], list[Device
     """Return nodes and rules of ``HostConfig.Devices``; a directory stands for all in it.
 
     Raises:
-        InvalidArgument: A path is not there, or is no device.
+        EngineError: A path is not there, or is no device.
     """
     nodes: list[JsonObject] = []
     rules: list[DeviceRule] = []
     for entry in sections(host, "Devices"):
-        source = os.path.realpath(text(entry, "PathOnHost"))
+        source = os.path.realpath(text(entry, "PathOnHost") or "/nonexistent")
         target = text(entry, "PathInContainer") or text(entry, "PathOnHost")
         access = text(entry, "CgroupPermissions")
         found = _device_or_directory(source, target, text(entry, "PathOnHost"))
+        if not found:
+            raise _not_a_device(text(entry, "PathOnHost"))
         if not access:
             place = _RULES_BEFORE + len(rules)
             raise EngineError(f"{RUNTIME_REFUSED}device access at {place} field cannot be empty")
@@ -138,6 +140,13 @@ def _rule_of(node: JsonObject, access: str) -> DeviceRule:
         minor if isinstance(minor, int) else None,
         access,
         text(node, "type"),
+    )
+
+
+def _not_a_device(asked: str) -> EngineError:
+    return EngineError(
+        f'error gathering device information while adding custom device "{asked}": '
+        "not a device node"
     )
 
 

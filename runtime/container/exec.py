@@ -75,9 +75,9 @@ class Execs:
             Conflict: the container does not run.
             InvalidArgument: the request cannot work.
         """
+        complete, keys = read_exec_request(body)
         container = self._parts.catalogue.get(ref)
         _require_running(container, ref)
-        complete, keys = read_exec_request(body)
         if complete.get("User"):
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._parts.mounts, _require_user, container, complete)

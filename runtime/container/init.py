@@ -440,19 +440,29 @@ def _set_labels(child: _Child) -> None:
 def _set_sysctls(child: _Child) -> None:
     for name, value in child.plan["root"]["sysctls"]:
         with Step("sysctl", f"open sysctl {name} file"):
-            _write_proc(child, "sys/" + name.replace(".", "/"), value)
+            fd = _open_proc(child, "sys/" + name.replace(".", "/"))
+        try:
+            with Step("sysctl", f'failed to write sysctl {name} = "{value}"'):
+                os.write(fd, value.encode())
+        finally:
+            os.close(fd)
 
 
 def _write_proc(child: _Child, path: str, text: str) -> None:
-    """Write a file of procfs that nothing may stand in for (CVE-2019-19921, CVE-2025-52881)."""
+    """Write a file of procfs that nothing may stand in for."""
+    fd = _open_proc(child, path)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _open_proc(child: _Child, path: str) -> int:
+    """Open a file of procfs that nothing may stand in for (CVE-2019-19921, CVE-2025-52881)."""
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
     proc_fd = paths.open_in_root(child.root_fd, "/proc", flags)
     try:
-        fd = paths.open_proc(path, os.O_WRONLY, proc_fd)
-        try:
-            os.write(fd, text.encode())
-        finally:
-            os.close(fd)
+        return paths.open_proc(path, os.O_WRONLY, proc_fd)
     finally:
         os.close(proc_fd)
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 MINIMUM_MEMORY = 6 * 1024 * 1024
-_SET = re.compile(r"\s*\d+(-\d+)?(:\d+(/\d+)?)?\s*\Z")
+_SET = re.compile(r"\d+(-\d+)?\Z")
+_HIGHEST = 8192
 _THROTTLES = (
     *("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"),
 )
@@ -50,6 +51,8 @@ def check_limits(
     _check_oom(host, lacking, warnings)
     _check_pids(host, lacking, warnings)
     _check_cpu(host, lacking, warnings)
+    if not update:
+        _check_shares(host)
     _check_cpu_sets(host, lacking, warnings)
     _check_blkio(host, lacking, warnings)
     return warnings
@@ -155,7 +158,6 @@ def _check_cpu(host: JsonObject, lacking: Collection[str], warnings: list[str]) 
             f"range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )
     _drop(host, "CpuShares", lacking, warnings)
-    _check_shares(host)
     if (period or quota) and "CpuQuota" in lacking:
         host["CpuPeriod"] = host["CpuQuota"] = period = quota = 0
         warnings.append(WARNINGS["CpuQuota"])
@@ -189,11 +191,10 @@ def _check_cpu_sets(host: JsonObject, lacking: Collection[str], warnings: list[s
         wanted = text(host, key)
         if not wanted:
             continue
-        chosen = _parse_set(wanted)
-        if chosen is None:
-            raise InvalidArgument(
-                f"Invalid value {wanted} for cpuset {name}: invalid format: {wanted}"
-            )
+        try:
+            chosen = _parse_set(wanted)
+        except ValueError as error:
+            raise InvalidArgument(f"Invalid value {wanted} for cpuset {name}: {error}") from None
         available = _read(path)
         if not chosen <= (_parse_set(available) or {0}):
             raise InvalidArgument(
@@ -201,14 +202,21 @@ def _check_cpu_sets(host: JsonObject, lacking: Collection[str], warnings: list[s
             )
 
 
-def _parse_set(value: str) -> set[int] | None:
+def _parse_set(value: str) -> set[int]:
+    """Return the numbers of a list such as ``0-3,7``.
+
+    Raises:
+        ValueError: in Docker's words.
+    """
     numbers: set[int] = set()
     for part in value.split(","):
         if not _SET.match(part):
-            return None
-        first, _, last = part.strip().partition("-")
-        if int(last or first) > 8192:
-            return None
+            raise ValueError(f"invalid format: {value}")
+        first, _, last = part.partition("-")
+        if int(last or first) > _HIGHEST:
+            raise ValueError(f"value of out range, maximum is {_HIGHEST}")
+        if int(first) > int(last or first):
+            raise ValueError(f"invalid format: {value}")
         numbers.update(range(int(first), int(last or first) + 1))
     return numbers
 

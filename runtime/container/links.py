@@ -57,7 +57,7 @@ def take_links(catalogue: Catalogue, request: Request) -> list[Link]:
         name, alias = parse_link(entry)
         try:
             other = catalogue.get(name)
-        except NotFound as error:
+        except (NotFound, InvalidArgument) as error:
             message = f"could not get container for {name}: {error.message}"
             raise InvalidArgument(message) from error
         found.append(Link(other.id, other.name, alias))

@@ -108,9 +108,12 @@ def read_mount_points(host_config: Mapping[str, object]) -> list[MountPoint]:
         if point.target in targets:
             raise InvalidArgument(f"Duplicate mount point: {point.target}")
         targets.add(point.target)
+    # Docker lets a tmpfs of HostConfig.Tmpfs take the place of one of Mounts, not of a bind.
+    bound = {point.target for point in found[: len(texts(host_config, "Binds"))]}
     for target, options in section(host_config, "Tmpfs").items():
+        found = [point for point in found if point.target in bound or point.target != target]
         found.append(_tmpfs(target, str(options)))
-        if found[-1].target in targets:
+        if found[-1].target in bound:
             raise InvalidArgument(f"Duplicate mount point: {found[-1].target}")
     return found
 
@@ -255,10 +258,12 @@ def parse_mount(entry: Mapping[str, object]) -> MountPoint:
         "tmpfs": _tmpfs_mount,
         "image": _image_mount,
     }
+    _refuse_options(entry, kind)
+    target = _target("", kind, text(entry, "Target"))
     if kind not in readers:
         raise InvalidArgument(f'invalid mount config for type "{kind}": mount type unknown')
-    _refuse_options(entry, kind)
-    point = readers[kind](entry, _target("", kind, text(entry, "Target")))
+    _check_source(entry, kind)
+    point = readers[kind](entry, target)
     return replace(point, rw=point.rw and not flag(entry, "ReadOnly"))
 
 
@@ -267,14 +272,16 @@ def _refuse_options(entry: Mapping[str, object], kind: str) -> None:
         ("BindOptions", "bind"),
         ("VolumeOptions", "volume"),
         ("TmpfsOptions", "tmpfs"),
-        ("ImageOptions", "image"),
     ):
         if name in entry and owner != kind:
-            if name == "ImageOptions":
-                raise InvalidArgument(
-                    f'invalid mount config for type "{kind}": field {name} must not be specified'
-                )
             raise InvalidArgument(f'{name} must not be specified on mount type "{kind}"')
+
+
+def _check_source(entry: Mapping[str, object], kind: str) -> None:
+    if "ImageOptions" in entry and kind != "image":
+        raise InvalidArgument(
+            f'invalid mount config for type "{kind}": field ImageOptions must not be specified'
+        )
     if kind == "tmpfs" and text(entry, "Source"):
         raise InvalidArgument(
             'invalid mount config for type "tmpfs": field Source must not be specified'
@@ -313,8 +320,7 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
     name = text(entry, "Source")
     if name:
         check_volume_name(name)
-    subpath = _inside(text(options, "Subpath"), "volume")
-    if subpath and not name:
+    if text(options, "Subpath") and not name:
         raise InvalidArgument(
             'invalid mount config for type "volume": must not set Subpath when using anonymous'
             " volumes"
@@ -331,7 +337,7 @@ def _volume_mount(entry: Mapping[str, object], target: str) -> MountPoint:
         driver=text(driver, "Name") or "local",
         mode="z",
         copy=not flag(options, "NoCopy"),
-        subpath=subpath,
+        subpath=_inside(text(options, "Subpath"), "volume"),
         anonymous=not name,
         volume_labels=_string_map(options, "Labels"),
         driver_options=_string_map(driver, "Options"),
@@ -378,7 +384,9 @@ def _image_mount(entry: Mapping[str, object], target: str) -> MountPoint:
 def _tmpfs(target: str, options: str) -> MountPoint:
     if not target.startswith("/"):
         raise InvalidArgument(f"invalid mount path: '{target}' mount path must be absolute")
-    clean = _target("", "tmpfs", target)
+    clean = posixpath.normpath(target)
+    if clean in {"/", "//"}:
+        raise InvalidArgument("invalid specification: destination can't be '/'")
     return MountPoint(
         type="tmpfs", target=clean, mode=options, listed=False, options={"Text": options}
     )
@@ -391,9 +399,10 @@ def parse_volumes_from(specification: str) -> tuple[str, str]:
         InvalidArgument: the text has another form.
     """
     container, _, mode = specification.partition(":")
-    if not container:
-        raise InvalidArgument("invalid volumes-from specification: " + specification)
-    if mode and not _valid_mode(mode):
+    if not specification:
+        raise InvalidArgument("volumes-from specification cannot be an empty string")
+    foreign = {"nocopy", *_PROPAGATIONS} & set(mode.split(","))
+    if mode and (foreign or not _valid_mode(mode)):
         raise InvalidArgument(f"invalid mode: {mode}")
     return container, mode or "rw"
 

@@ -32,7 +32,7 @@ from runtime.container.plan import compile_plan
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.container.task_handle import TaskFailed
-from runtime.errors import EngineError, InvalidArgument
+from runtime.errors import Conflict, EngineError, InvalidArgument
 from runtime.record import replace
 
 if TYPE_CHECKING:
@@ -263,9 +263,11 @@ class Planner:
     def _ipc_lender(self, container: Container) -> Container | None:
         """Return the container whose IPC namespace and shared memory are joined."""
         lender = self._lender(container, "IpcMode")
+        if lender is not None and not lender.state.active:
+            raise Conflict(f"failed to join IPC namespace: container {lender.id} is not running")
         if lender is not None and text(lender.host_config, "IpcMode") != "shareable":
             raise InvalidArgument(
-                f"cannot join IPC namespace of container {lender.id}: non-shareable IPC "
+                f"failed to join IPC namespace: container {lender.id}: non-shareable IPC "
                 "(hint: use IpcMode:shareable for the donor container)"
             )
         return lender

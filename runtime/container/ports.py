@@ -48,7 +48,8 @@ def _expand(key: str, value: str) -> list[str]:
     begin = _number(key, value, first)
     end = _number(key, value, last) if dash else begin
     if end < begin:
-        raise EngineError(f"error while looking up for {key} {value}: invalid port range")
+        problem = f"Invalid range specified for the Port: {numbers}"
+        raise EngineError(f"error while looking up for {key} {value}: {problem}")
     return [f"{port}/{protocol.lower() or 'tcp'}" for port in range(begin, end + 1)]
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, number, sections, text, texts
-from runtime.errors import EngineError, InvalidArgument
+from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _DEVICE_RULE = re.compile(r"([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})\Z")
 _CPU_PERIOD = 100000
+_DEVICE_RULE = re.compile(r"([acb]) (\d+|\*):(\d+|\*) ([rwm]{1,3})\Z")
 _THROTTLES = (
     ("BlkioDeviceReadBps", "throttleReadBpsDevice"),
     ("BlkioDeviceWriteBps", "throttleWriteBpsDevice"),
@@ -62,6 +63,10 @@ def update_resources(host: Mapping[str, object]) -> Resources:
     """Return the section for a live update (``POST /containers/{id}/update``): no devices."""
     resources = build_resources(host, [])
     del resources["devices"]
+    cpu = resources.get("cpu")
+    if cpu is not None:  # Docker keeps these for the next start
+        cpu.pop("realtimePeriod", None)
+        cpu.pop("realtimeRuntime", None)
     pids = host.get("PidsLimit")
     if isinstance(pids, int):
         resources["pids"] = {"limit": pids if pids > 0 else -1}
@@ -132,7 +137,7 @@ def _device_number(path: str) -> tuple[int, int]:
     try:
         device = os.stat(path).st_rdev
     except OSError as error:
-        raise InvalidArgument(f"stat {path}: {str(error.strerror).lower()}") from error
+        raise EngineError(f"stat {path}: {str(error.strerror).lower()}") from error
     return os.major(device), os.minor(device)
 
 

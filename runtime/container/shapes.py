@@ -199,6 +199,10 @@ class Structure:
         self.members = tuple(members)
         self._by_name = {member.name.lower(): member for member in self.members}
 
+    def has(self, key: str) -> bool:
+        """Tell whether a key names one of the fields."""
+        return key.lower() in self._by_name
+
     def __call__(self, value: object, place: str = "") -> JsonObject:
         """Return the normal form of a value."""
         if not isinstance(value, dict):

@@ -22,8 +22,9 @@ from runtime.container.security_options import (
     SecurityOptions,
     parse_security_options,
 )
+from runtime.container.start_errors import RUNTIME_REFUSED
 from runtime.container.sysctl_section import build_sysctls
-from runtime.errors import InvalidArgument
+from runtime.errors import EngineError, InvalidArgument
 from runtime.record import field, record
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ def build_spec(given: SpecInput) -> JsonObject:
         spec["hostname"] = given.hostname
         if given.domainname or text(config, "Domainname"):
             spec["domainname"] = given.domainname or text(config, "Domainname")
+    elif text(config, "Domainname"):
+        raise EngineError(
+            f'{RUNTIME_REFUSED}sysctl "kernel.domainname" is not in a separate kernel namespace'
+        )
     annotations = string_map(host_config, "Annotations")
     if annotations:
         spec["annotations"] = annotations

@@ -6,7 +6,6 @@ committed (Docker Engine API, ``EndpointSettings``; libnetwork's sandbox).
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from runtime.network.allocation import (
 )
 from runtime.network.endpoint import default_gateways, gateway_order
 from runtime.network.endpoint_settings import (
+    HOST_REFUSED,
     check_mac_address,
     configured,
     endpoint_names,
@@ -31,6 +31,7 @@ from runtime.network.endpoint_settings import (
     interface_name,
     ipam_config,
     link_local_addresses,
+    plain_mac,
     random_mac,
 )
 from runtime.network.port_bindings import PortWish, exposed_keys, ipv6_available, wishes
@@ -82,10 +83,8 @@ class Allocator:
         """
         mode, name = mode_of(request.network_mode)
         self._wishes(request, "")
-        if mode == HOST and (request.port_bindings or request.publish_all):
-            return ["Published ports are discarded when using host network mode"]
         for reference, settings in self._wanted(request).items():
-            if mode == BRIDGE:
+            if mode not in {HOST, CONTAINER}:
                 self._check_settings(reference or name, settings)
         return []
 
@@ -124,6 +123,8 @@ class Allocator:
                 network = self._book.find(reference)
             except NotFound as error:
                 raise NotFound(f"{PREFIX}{error.message}") from error
+            if network.driver == "host" and mode != HOST:
+                raise InvalidArgument(f"{PREFIX}{HOST_REFUSED}")
             allocation.endpoints.append(self._endpoint(tx, request, network, settings))
         self._name_interfaces(allocation.endpoints)
         if mode == BRIDGE and request.publish_ports:
@@ -146,7 +147,7 @@ class Allocator:
     def _endpoint(
         self, tx: Transaction, request: SandboxRequest, network: Network, settings: Settings
     ) -> Endpoint:
-        given = str(settings.get("MacAddress") or request.mac_address or "")
+        given = plain_mac(str(settings.get("MacAddress") or request.mac_address or ""))
         endpoint = self.new_endpoint(network, request.container_id, request.name, settings)
         endpoint.names = endpoint_names(
             network, request.name, request.container_id, request.hostname, settings
@@ -349,11 +350,10 @@ class Allocator:
 
 def _check_name_servers(addresses: Sequence[str]) -> None:
     for address in addresses:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError as error:
-            parsed = f'ParseAddr("{address}"): unable to parse IP'
-            raise EngineError(f"bad nameserver address {address}: {parsed}") from error
+        problem = ipam.address_problem(address)
+        if problem:
+            parsed = f'ParseAddr("{address}"): {problem}'
+            raise EngineError(f"bad nameserver address {address}: {parsed}")
 
 
 def connectivity(gateway: Endpoint) -> str:

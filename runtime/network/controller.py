@@ -21,6 +21,7 @@ from runtime.network.allocation import CONTAINER, HOST, NONE, Attachment
 from runtime.network.allocator import Allocator, mode_of
 from runtime.network.book import NetworkBook
 from runtime.network.endpoint_settings import (
+    HOST_REFUSED,
     configured,
     describe_configured,
     describe_endpoint,
@@ -68,9 +69,6 @@ __all__ = ["FILTERS", "PRUNE_FILTERS", "NetworkController"]
 _NONE_REFUSED = (
     "container cannot be connected to multiple networks with one of the networks in private (none)"
     " mode"
-)
-_HOST_REFUSED = (
-    "cannot connect container to host network - container must be created in host network mode"
 )
 _HOST_MODE = (
     "container sharing network namespace with another container or host cannot be connected to any"
@@ -411,14 +409,10 @@ class NetworkController:
         if mode in {HOST, CONTAINER}:
             raise InvalidArgument(_HOST_MODE)
         if network.driver == "host":
-            raise InvalidArgument(_HOST_REFUSED)
+            raise InvalidArgument(HOST_REFUSED)
         if network.driver == "null" or mode == NONE:
             raise InvalidArgument(_NONE_REFUSED)
         problems = endpoint_problems(network, wanted)
-        if network.is_default_bridge and wanted["Aliases"]:
-            problems = (
-                "network-scoped alias is supported only for containers in user defined networks"
-            )
         if problems:
             raise InvalidArgument(f"invalid endpoint settings:\n{problems}")
         if self._endpoint_on(network, container.id) is not None:

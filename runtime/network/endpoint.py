@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.network import fast_netlink as netlink
 from runtime.network.bridge import write_sysctl
-from runtime.network.endpoint_settings import link_local_addresses
+from runtime.network.endpoint_settings import OPTION_SYSCTLS, link_local_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from runtime.network.allocation import Endpoint
-
-OPTION_SYSCTLS = "com.docker.network.endpoint.sysctls"
 
 
 class Port(NamedTuple):

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     Settings = Mapping[str, object]
 
 _ALIAS_REFUSED = "network-scoped alias is supported only for containers in user defined networks"
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+HOST_REFUSED = (
+    "cannot connect container to host network - container must be created in host network mode"
+)
+OPTION_SYSCTLS = "com.docker.network.endpoint.sysctls"
+_MAC = re.compile(
+    r"[0-9A-Fa-f]{2}(([:-])[0-9A-Fa-f]{2}(\2[0-9A-Fa-f]{2}){4})|([0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}"
+)
+_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.[^.=]+\.IFNAME\.[^=]+=.*\Z")
 
 
 def random_mac() -> str:
@@ -31,6 +38,13 @@ def random_mac() -> str:
     data = bytearray(secrets.token_bytes(6))
     data[0] = data[0] & 0xFC | 0x02
     return data.hex(":")
+
+
+def plain_mac(text: str) -> str:
+    """Return an address of six bytes with colons, empty when it is none."""
+    if not _MAC.fullmatch(text):
+        return ""
+    return bytes.fromhex(re.sub("[:.-]", "", text)).hex(":")
 
 
 def endpoint_names(
@@ -92,7 +106,7 @@ def check_mac_address(reference: str, settings: Settings) -> None:
         InvalidArgument: it is wrong.
     """
     mac = str(settings.get("MacAddress") or "")
-    if mac and not _MAC.fullmatch(mac):
+    if mac and not plain_mac(mac):
         raise InvalidArgument(f"invalid config for network {reference}: invalid MAC address {mac}")
 
 
@@ -102,9 +116,9 @@ def endpoint_problems(network: Network, settings: Settings) -> str:
     if network.is_default_bridge and settings.get("Aliases"):
         problems.append(_ALIAS_REFUSED)
     mac = str(settings.get("MacAddress") or "")
-    if mac and not _MAC.fullmatch(mac):
+    if mac and not plain_mac(mac):
         problems.append(f"invalid MAC address: {mac}")
-    problems += _link_local_problems(settings)
+    problems += _link_local_problems(settings) + _sysctl_problems(settings)
     for version, key in ((4, "IPv4Address"), (6, "IPv6Address")):
         wanted = str(ipam_config(settings).get(key) or "")
         if not wanted:
@@ -125,6 +139,17 @@ def endpoint_problems(network: Network, settings: Settings) -> str:
     if len(problems) > 1:
         return "\n".join(f"* {problem}" for problem in problems)
     return "".join(problems)
+
+
+def _sysctl_problems(settings: Settings) -> list[str]:
+    options = settings.get("DriverOpts")
+    text = str(options.get(OPTION_SYSCTLS, "")) if isinstance(options, dict) else ""
+    return [
+        f"unrecognised network interface sysctl '{entry}'; represent 'net.X.Y.ethN.Z=V' as "
+        "'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'"
+        for entry in filter(None, text.split(","))
+        if not _SYSCTL.match(entry)
+    ]
 
 
 def _link_local_problems(settings: Settings) -> list[str]:

@@ -230,6 +230,22 @@ def _candidates(subnet: Subnet, last: str) -> Iterator[str]:
         yield str(make(number))
 
 
+def address_problem(text: str) -> str:
+    """Return what is wrong with an address in the words of Docker's parser; empty if nothing."""
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        pass
+    else:
+        return ""
+    parts = text.split(".")
+    if ":" not in text and len(parts) == 4 and all(part.isdecimal() for part in parts):
+        return "IPv4 field has value >255"
+    if ":" in text and "." in text.partition(":")[0]:
+        return f'unexpected character (at "{text[text.index(":") :]}")'
+    return "unable to parse IP"
+
+
 def contains(subnet: str, address: str) -> bool:
     """Tell whether an address lies in a subnet; a malformed one does not."""
     try:

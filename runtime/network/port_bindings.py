@@ -76,7 +76,7 @@ def exposed_keys(
     keys = {
         f"{port}/{protocol}"
         for specification in (*exposed, *bindings)
-        for port, protocol in parse_port(specification)
+        for port, protocol in _exposed(specification)
     }
     return sorted(keys, key=lambda key: (int(key.partition("/")[0]), key))
 
@@ -117,10 +117,18 @@ def wishes(
                 found.append(PortWish(protocol, port, host_ips, *wanted))
     if publish_all:
         for specification in exposed:
-            for port, protocol in parse_port(specification):
+            for port, protocol in _exposed(specification):
                 if (port, protocol) not in bound:
                     found.append(PortWish(protocol, port, everywhere, 0, 0))
     return sorted(found, key=lambda wish: (wish.container_port, wish.protocol))
+
+
+def _exposed(specification: str) -> list[tuple[int, str]]:
+    """Read a port that is exposed; what is none is left alone, as Docker does."""
+    try:
+        return parse_port(specification)
+    except InvalidArgument:
+        return []
 
 
 def _host_ip(text: str) -> str:

@@ -96,8 +96,8 @@ async def test_not_modified_has_no_body(api: Api, engine: FakeEngine) -> None:
 async def test_start_takes_a_checkpoint_as_not_supported(api: Api, engine: FakeEngine) -> None:
     await make(api, engine)
     answer = await api.call("POST", "/containers/web/start?checkpoint=c")
-    assert answer.status == 501
-    assert answer.message().startswith("checkpoint is not supported by Shoal: ")
+    assert answer.status == 400
+    assert answer.message() == "checkpoint is only supported in experimental mode"
 
 
 async def test_checkpoints_are_not_supported(api: Api, engine: FakeEngine) -> None:

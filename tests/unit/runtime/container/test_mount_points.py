@@ -76,7 +76,12 @@ def test_a_bad_bind_is_refused(text: str, message: str) -> None:
             'BindOptions must not be specified on mount type "tmpfs"',
         ),
         (
-            {"Type": "volume", "Target": "/a", "VolumeOptions": {"Subpath": "../x"}},
+            {
+                "Type": "volume",
+                "Source": "data",
+                "Target": "/a",
+                "VolumeOptions": {"Subpath": "../x"},
+            },
             "subpath must be a relative path within the volume",
         ),
     ],

@@ -154,7 +154,7 @@ def test_throttled_devices_are_given_by_number() -> None:
     assert build_resources(host, [])["blockIO"] == {
         "throttleReadBpsDevice": [{"major": 1, "minor": 3, "rate": 5}]
     }
-    with pytest.raises(InvalidArgument, match="stat /nosuch: no such file or directory"):
+    with pytest.raises(EngineError, match="stat /nosuch: no such file or directory"):
         build_resources({"BlkioDeviceWriteBps": [{"Path": "/nosuch", "Rate": 5}]}, [])
 
 
