@@ -68,7 +68,7 @@ async def logs_of_container(call: Call) -> Response:
         timestamps=call.flag("timestamps"),
         details=call.flag("details"),
         since_ns=unix_nanoseconds(call.text("since")) or None,
-        until_ns=unix_nanoseconds(call.text("until")) or None,
+        until_ns=_until(call.text("until")),
         tail=int(tail) if tail.isdecimal() else None,
     )
     tty, chunks = await call.engine.containers.logs(call.name, options)
@@ -83,6 +83,11 @@ async def stats_of_container(call: Call) -> Response:
         raise InvalidArgument("cannot have stream=true and one-shot=true")
     samples = await call.engine.containers.stats(call.name, stream=stream, one_shot=one_shot)
     return documents(samples)
+
+
+def _until(text: str) -> int | None:
+    """Return the end of what is wanted of a log; here -1 is a second before 1970, not "open"."""
+    return -1_000_000_000 if text == "-1" else unix_nanoseconds(text) or None
 
 
 async def resize_container(call: Call) -> Response:

@@ -13,6 +13,7 @@ from tests.benchmarks.logs import run_round
 from tests.support.certificates import make_authority, make_identity
 from tests.support.engine_process import EngineProcess, frames
 from tests.support.eventually import eventually
+from tests.support.record_stream_answers import FILE, converse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,6 +259,13 @@ def test_a_terminal_of_an_exec_outlives_the_engine(engine: EngineProcess) -> Non
     stream.rest()
     eventually(lambda: engine.call("GET", f"/exec/{session}/json").json()["ExitCode"] == 0)
     engine.call("DELETE", f"/containers/{box}?force=1")
+
+
+def test_keys_sizes_and_queries_are_answered_as_docker_does(engine: EngineProcess) -> None:
+    recorded = json.loads(FILE.read_text("utf-8"))
+    assert len(recorded) > 80
+    answers = converse(engine.socket_path)
+    assert {key: answers[key] for key in recorded} == recorded
 
 
 @pytest.mark.parametrize("follow", [False, True], ids=["attach-and-logs", "follow"])
