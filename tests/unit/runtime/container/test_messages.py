@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from runtime.container.messages import (
     FRAME_HEADER,
@@ -73,7 +73,14 @@ def test_launcher_messages_survive(parts: list[int | str]) -> None:
     assert unpack(pack("fork", *parts)) == ("fork", *parts)
 
 
-@given(st.binary(max_size=60))
+# marshal makes room for a tuple, list or long number of the length that it reads, gigabytes of it.
+SIZED = bytes(code | flag for code in b"([l" for flag in (0, 0x80))
+
+
+@given(st.binary(max_size=60).map(lambda data: data.translate(None, SIZED)))
+@example(b")\x01i\x01\0\0\0")
+@example(b")\0")
+@example(b"")
 def test_what_is_no_launcher_message_is_refused(data: bytes) -> None:
     try:
         parts = unpack(data)
