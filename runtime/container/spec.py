@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, object]
 
-OCI_VERSION = "1.2.0"
+# Runtimes read newer fields whatever stands here, but older ones (crun 1.8 of Debian 12) refuse
+# documents that are not 1.0.
+OCI_VERSION = "1.0.2"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_PATH = "/sbin/docker-init"
 
