@@ -95,6 +95,7 @@ def test_the_whole_life(client: Any) -> None:
     container.reload()
     assert container.attrs["HostConfig"]["Memory"] == 64 << 20
     container.restart(timeout=60)
+    eventually(lambda: container.logs().count(b"begun") == 2)  # the trap is set again
     container.reload()
     assert container.status == "running"
     container.stop(timeout=60)

@@ -117,8 +117,7 @@ def _live(talker: Talker) -> dict[str, str]:
         },
     )
     talker.start(BOX)
-    logs: Query = {"stdout": 1}
-    talker.until(lambda: b"ready" in talker.ask("GET", f"/containers/{BOX}/logs", logs).body)
+    _await_ready(talker, 1)
     talker.execute(BOX, "true")
     _look_inside(talker)
     committed = talker.ask("POST", "/commit", {"container": BOX, "repo": NEW, "comment": "said"})
@@ -131,6 +130,12 @@ def _live(talker: Talker) -> dict[str, str]:
     talker.ask("DELETE", f"/volumes/{VOLUME}")
     talker.ask("DELETE", f"/networks/{NETWORK}")
     return {"box": box, "box12": box[:12], "net": network, "image": image}
+
+
+def _await_ready(talker: Talker, times: int) -> None:
+    """Wait until the container has set its traps, in so many runs."""
+    path, query = f"/containers/{BOX}/logs", {"stdout": 1}
+    talker.until(lambda: talker.ask("GET", path, {**query}).body.count(b"ready") == times)
 
 
 def _look_inside(talker: Talker) -> None:
@@ -160,6 +165,7 @@ def _operate(talker: Talker) -> None:
     talker.ask("POST", f"/networks/{NETWORK}/disconnect", None, {"Container": BOX})
     talker.ask("POST", f"/networks/{NETWORK}/connect", None, {"Container": BOX})
     talker.ask("POST", f"{path}/restart", {"t": 60})
+    _await_ready(talker, 2)
     talker.ask("POST", f"{path}/stop", {"t": 60})
     talker.ask("POST", f"{path}/stop")
     talker.start(BOX)
