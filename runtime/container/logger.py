@@ -8,9 +8,12 @@ shim keeps the reading end as well: what is queued waits for the next logger whe
 from __future__ import annotations
 
 import _socket
+import _thread
 import fcntl
 import marshal
 import os
+import select
+import time
 
 from runtime.container.logger_journald import Journal
 from runtime.container.logger_lines import Lines
@@ -20,6 +23,8 @@ from runtime.linux import process
 
 FILE = "logger"
 """Name of the file in a task's directory that the living logger holds locked."""
+GRACE_SECONDS = 10.0
+"""How long after the end of its run a logger goes on with what is queued; Docker's time."""
 _RECORD = LOCAL_HEADER.size + 65536
 
 
@@ -46,6 +51,7 @@ def main(fds: dict[str, int]) -> None:
             return
     control.send(b"ready")
     control.close()
+    _thread.start_new_thread(_give_up_at_the_end, (fds["feed"],))
     _serve(fds["feed"], Lines(log.write))
     log.close()
 
@@ -69,6 +75,18 @@ def _claim(directory: int) -> bool:
         return False
     os.pwrite(fd, b"%-10d\n" % os.getpid(), 0)  # whole at any moment
     return True
+
+
+def _give_up_at_the_end(feed: int) -> None:
+    """End this process some time after its run, even when the log server takes nothing."""
+    poll = select.poll()
+    poll.register(feed, 0)  # a hang-up is told in any case
+    poll.poll()
+    time.sleep(GRACE_SECONDS)
+    sock = _socket.socket(fileno=os.dup(feed))
+    while sock.recv(_RECORD):
+        pass  # whoever looks sees that the feed is over
+    os._exit(0)
 
 
 def _serve(feed: int, lines: Lines) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 
+LIMIT = 60
 NO_NETWORK = {"NetworkMode": "none"}
 COUNTER = "i=0; while :; do echo n-$i; i=$((i+1)); sleep 0.01; done"
 
@@ -191,6 +194,21 @@ def test_the_journal_gets_entries_with_what_is_known_of_the_container(
     (over,) = [entry for entry in entries if b"MESSAGE=over\n" in entry]
     assert b"PRIORITY=3\n" in over
     assert engine.logs(box).startswith(b"to-the-journal\nxxx")
+
+
+def test_a_server_that_takes_nothing_keeps_neither_container_nor_logger(
+    engine: EngineProcess,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # nobody accepts, nobody reads
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        host = log_config("syslog", syslog_address=address, mode="non-blocking")
+        script = "head -c 30000000 /dev/zero | tr '\\0' x; echo > /done; exec sleep 1000"
+        box = shell(engine, script, host)
+        logger = os.pidfd_open(logger_of(engine, box))
+        eventually(lambda: engine.exec(box, "ls", "/done")[0] == 0)
+        engine.call("POST", f"/containers/{box}/kill")
+        assert select.select([logger], [], [], LIMIT)[0], "the logger goes on for ever"
+        os.close(logger)
 
 
 def test_a_logger_that_died_is_followed_by_another_one(
