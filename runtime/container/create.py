@@ -141,7 +141,7 @@ class Creator:
                     taken.add(mount.target)
         for target in section(request.config, "Volumes"):
             clean = os.path.normpath(target)
-            if clean in {"/", "."}:
+            if clean == ".":
                 raise InvalidArgument("invalid specification: destination can't be '/'")
             if clean not in taken:
                 request.mounts.append(
