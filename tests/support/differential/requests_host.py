@@ -185,7 +185,6 @@ CASES = (
             ("health-negative", {"Healthcheck": {"Test": ["CMD", "true"], "Retries": -1}}),
             ("mac-wrong", {"MacAddress": "nonsense"}),
             ("volumes-relative", {"Volumes": {"relative": {}}}),
-            ("volumes-root", {"Volumes": {"/": {}}}),
             ("user-negative", {"User": "-1"}),
             ("user-too-large", {"User": "4294967296"}),
             ("user-empty-group", {"User": "root:"}),
