@@ -27,6 +27,7 @@ AREAS = {
     "tests/integration/test_doctor.py": "The doctor",
     "tests/e2e/test_shoal_docker.py": "`shoal docker`, `shoal why`, `shoal engine`",
     "tests/integration/test_conversations.py": "Conversations recorded with a Docker Engine",
+    "tests/integration/test_differential.py": "Create requests, compared with a Docker Engine",
     "tests/contract/test_containers_api.py": "API: containers",
     "tests/contract/test_execs_api.py": "API: exec",
     "tests/contract/test_files_api.py": "API: files in containers",
