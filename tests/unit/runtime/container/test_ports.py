@@ -32,7 +32,7 @@ def test_ports_inside_and_on_the_host(value: str, exposed: bool, published: bool
         ("x", 'parsing "x": invalid syntax'),
         ("99999", 'parsing "99999": value out of range'),
         ("1-", 'parsing "": invalid syntax'),
-        ("5-3", "invalid port range"),
+        ("5-3", "Invalid range specified for the Port: 5-3"),
     ],
 )
 def test_what_is_no_port_is_named(value: str, problem: str) -> None:
