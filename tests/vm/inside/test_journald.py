@@ -1,4 +1,4 @@
-"""The log driver journald with a real journal: its fields, and logs that are read back from it."""
+"""The log driver journald with a real journal: its fields, and the logs of such containers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_lines_are_entries_with_the_containers_fields(engine: EngineProcess) -> 
         assert shown == wanted
 
 
-def test_logs_are_read_back_from_the_journal(engine: EngineProcess) -> None:
+def test_logs_can_be_read_as_with_other_drivers(engine: EngineProcess) -> None:
     identifier = engine.run("sh", "-c", LINES, name="vm-back", HostConfig=journal())
     assert engine.wait(identifier) == 0
     target = f"/containers/{identifier}/logs?stdout=1&stderr=1"
