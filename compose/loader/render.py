@@ -32,6 +32,9 @@ _ORDINARY = re.compile(
 )
 """Text that needs no quotes in any place, unless it is a word of another type."""
 
+_END = "...\n"
+"""The mark at the end of a document whose last lines are empty."""
+
 _LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 """Characters that end a line for YAML and would come back as another one."""
 
@@ -44,7 +47,8 @@ def to_yaml(document: object) -> str:
     """
     if not isinstance(document, dict) or not document:
         return dump(document)
-    return "\n".join(_map_lines(document, "")) + "\n"
+    text = "\n".join(_map_lines(document, "")) + "\n"
+    return text + _END if _is_open(document) else text
 
 
 def dump(document: object) -> str:
@@ -58,6 +62,13 @@ def dump(document: object) -> str:
         width=1_000_000,
         indent=2,
     )
+
+
+def _is_open(document: object) -> bool:
+    """Tell whether a document ends in empty lines, so that its end has to be marked."""
+    while isinstance(document, dict | list) and document:
+        document = document[-1] if isinstance(document, list) else [*document.values()][-1]
+    return isinstance(document, str) and dump({"k": document}).endswith(f"\n{_END}")
 
 
 def _map_lines(entries: dict[str, object], pad: str) -> Iterator[str]:
@@ -108,7 +119,7 @@ def _scalar(value: object) -> str:
 def _written(text: str) -> str:
     if _ORDINARY.fullmatch(text) and not _OTHER_TYPE.fullmatch(text):
         return text
-    return dump({"k": text})[3:].removesuffix("\n")
+    return dump({"k": text})[3:].removesuffix(_END).removesuffix("\n")
 
 
 @functools.cache

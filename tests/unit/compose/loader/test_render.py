@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from compose.loader.render import dump, escaped, to_json, to_yaml
 
@@ -21,6 +21,9 @@ TREES = st.recursive(
 
 @settings(max_examples=300)
 @given(st.dictionaries(WORDS.filter(lambda key: "\n" not in dump({key: 0})[:-1]), TREES))
+@example({"": "\n", "0": None})
+@example({"a": ["x", {"b": "\n\n"}]})
+@example({"a": "...", "b": "..."})
 def test_the_quick_writer_writes_what_pyyaml_writes(tree: dict[str, object]) -> None:
     if "\n? " not in f"\n{dump(tree)}".replace("- ? ", "\n? ").replace("  ? ", "\n? "):
         assert to_yaml(tree) == dump(tree)
