@@ -73,9 +73,7 @@ class Creator:
         links = take_links(self._parts.catalogue, request)
         own_name = self._parts.catalogue.reserve_name(name, identifier)
         try:
-            request.warnings += self._parts.networks.check(
-                request_of(identifier, own_name, request)
-            )
+            self._parts.networks.check(request_of(identifier, own_name, request))
             container = _record(identifier, own_name, request, image)
             container.links = links
             await self._make(container)

@@ -75,8 +75,8 @@ class Allocator:
         self._ports = PortLeases()
         self._ipv6 = ipv6_available()
 
-    def check(self, request: SandboxRequest) -> list[str]:
-        """Check a create request's network part; returns warnings.
+    def check(self, request: SandboxRequest) -> None:
+        """Check a create request's network part.
 
         Raises:
             InvalidArgument: it can never work.
@@ -86,7 +86,6 @@ class Allocator:
         for reference, settings in self._wanted(request).items():
             if mode not in {HOST, CONTAINER}:
                 self._check_settings(reference or name, settings)
-        return []
 
     def _check_settings(self, reference: str, settings: Settings) -> None:
         network = self._book.look(reference)

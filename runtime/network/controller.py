@@ -223,13 +223,13 @@ class NetworkController:
 
     # -- containers --------------------------------------------------------------------------------
 
-    def check(self, request: SandboxRequest) -> Texts:
-        """Check what can be checked when a container is created; returns warnings.
+    def check(self, request: SandboxRequest) -> None:
+        """Check what can be checked when a container is created.
 
         Raises:
             InvalidArgument: the request can never work.
         """
-        return self._allocator.check(request)
+        self._allocator.check(request)
 
     def allocate(self, tx: Transaction, request: SandboxRequest) -> Allocation:
         """Decide addresses and host ports of a start, in the caller's transaction.

@@ -84,7 +84,7 @@ async def test_ipv6_is_given_only_on_networks_that_enable_it(lab: Lab) -> None:
     assert seen == lab.controller.endpoints(other.id)["six"]["GlobalIPv6Address"]
 
 
-async def test_interfaces_are_named_in_the_order_of_gateways(lab: Lab) -> None:
+async def test_the_first_interface_is_that_of_the_mode(lab: Lab) -> None:
     for name in ("alpha", "beta", "inner"):
         await lab.controller.create({"Name": name, "Internal": name == "inner"})
     endpoints = {"inner": {}, "alpha": {}, "beta": {"GwPriority": 5}}
@@ -92,9 +92,9 @@ async def test_interfaces_are_named_in_the_order_of_gateways(lab: Lab) -> None:
     allocation = lab.controller._sandboxes.get(box.id)
     assert allocation is not None
     assert [(e.interface, e.network_name) for e in allocation.endpoints] == [
-        ("eth0", "beta"),
-        ("eth1", "alpha"),
-        ("eth2", "inner"),
+        ("eth0", "alpha"),
+        ("eth1", "inner"),
+        ("eth2", "beta"),
     ]
 
 

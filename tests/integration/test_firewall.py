@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime.errors import InvalidArgument
 from runtime.network import firewall, nft_expressions as expr, nftables as nft
 from runtime.network.allocation import SandboxRequest
 from runtime.network.bridge import read_sysctl, write_sysctl
@@ -286,9 +287,12 @@ async def test_forwarding_is_switched_on(lab: Lab) -> None:
 
 
 async def test_a_request_is_checked_before_anything_is_made(lab: Lab) -> None:
-    request = SandboxRequest("c" * 64, "web", "web", network_mode="host", publish_all=True)
-    warnings = lab.controller.check(request)
-    assert warnings == ["Published ports are discarded when using host network mode"]
+    await network(lab, "app")
+    wrong = {"app": {"IPAMConfig": {"IPv4Address": "no address"}}}
+    request = SandboxRequest("c" * 64, "web", "web", network_mode="app", endpoints=wrong)
+    with pytest.raises(InvalidArgument, match="invalid endpoint settings"):
+        lab.controller.check(request)
+    assert lab.controller.endpoints("c" * 64) == {}
 
 
 @pytest.mark.parametrize("knows_destroy", [True, False])

@@ -178,9 +178,9 @@ def test_the_last_of_two_wins_where_that_is_allowed(target: Target) -> None:
 def test_directories_and_files_do_not_replace_each_other_when_forbidden(target: Target) -> None:
     rules = UnpackRules(keep_directories=True)
     target.unpack(tar(Member("d"), file("f")), rules)
-    with pytest.raises(BadArchive, match="cannot overwrite directory 'd' with non-directory"):
+    with pytest.raises(BadArchive, match='cannot overwrite directory "d" with non-directory'):
         target.unpack(tar(file("d")), rules)
-    with pytest.raises(BadArchive, match="cannot overwrite non-directory 'f' with directory"):
+    with pytest.raises(BadArchive, match='cannot overwrite non-directory "f" with directory'):
         target.unpack(tar(Member("f")), rules)
 
 

@@ -317,7 +317,7 @@ def test_namespaces_are_shared_with_a_running_container(engine: EngineProcess) -
     engine.call("POST", f"/containers/{lender}/stop?t=0")
     answer = engine.call("POST", f"/containers/{identifier}/start")
     assert answer.status >= 400
-    assert "is not running" in answer.message
+    assert "cannot join network namespace of a non running container" in answer.message
 
 
 def test_a_private_ipc_namespace_is_not_lent(engine: EngineProcess) -> None:

@@ -200,4 +200,6 @@ def test_what_can_never_work_is_refused_when_the_container_is_created(
 
 def test_a_network_that_does_not_exist_yet_is_no_reason_to_refuse_a_create(desk: Desk) -> None:
     request = SandboxRequest("c", "c", "c", network_mode="later")
-    assert desk.allocator.check(request) == []
+    desk.allocator.check(request)
+    with pytest.raises(NotFound, match="network later not found"):
+        desk.allocate("c", mode="later")
