@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import select
 import shutil
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from tests.support.rootfs import busybox_archive  # noqa: E402
 
 RUNS = 5
 QUICK_RUNS = 21
+SETTLE_SECONDS = 4.0
 PARTS = ["containers", "idle", "logs", "growth", "stacks"]
 
 
@@ -58,6 +60,7 @@ def measure_stack(sides: list[Side], directory: Path, services: int) -> list[Row
             up[side.name].append(side.timed(*side.compose, "up", "-d", directory=directory))
             again[side.name].append(side.timed(*side.compose, "up", "-d", directory=directory))
             listed[side.name].append(side.timed(*side.compose, "ps", directory=directory))
+            select.select([], [], [], SETTLE_SECONDS)  # idle is what has come to rest
             memory[side.name].append(engine_memory(side.name))
             down[side.name].append(side.timed(*side.compose, "down", directory=directory))
     what = f"{services} services"
@@ -87,7 +90,9 @@ def report(rows: list[Row], docker: str) -> str:
             "",
             f"Shoal beside Docker on one machine, in one run, in turn; medians of {RUNS} runs,",
             f"of {QUICK_RUNS} for single commands.",
-            "A ratio below 1 means that Shoal needs less.",
+            "A ratio below 1 means that Shoal needs less; of bytes a second, more is better.",
+            "In the two rows about 200 containers the first column holds what Shoal is compared",
+            "with: its own first 20 starts, and one second.",
             "",
             "Made by `.venv/bin/python -m tests.benchmarks.compare --peer HOST --write`,",
             "where HOST is the address of a running Docker Engine.",
