@@ -128,7 +128,8 @@ class Containers:
             raise
 
     async def _restart_by_policy(self, container: Container) -> None:
-        await self.starter.start(container, by_policy=True)
+        # An engine that ends waits for it: an undo needs what the engine takes down last.
+        await self._whole(self.starter.start(container, by_policy=True))
 
     async def _after_end(self, container: Container) -> None:
         self.restarter.plan(container)
