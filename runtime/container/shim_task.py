@@ -3,7 +3,8 @@
 States: *forked*, *ready* (the task is being made), *created* (init waits at the barrier),
 *running*, *failed* (to start), *draining* (init is reaped, output is read to its end), *exited*
 (the record is written), *gone* (only clients' queues are left), *over*. When the engine disappears
-before *running* the task is undone; afterwards it lives on.
+before `go` the task is undone; afterwards it lives on, and is *going* to an engine that asks before
+*running*: in a paused container a program arrives at the thaw.
 """
 
 from __future__ import annotations
@@ -382,7 +383,9 @@ class ShimTask:
         """Tell a new engine who and where we are, with pidfds of us and of init."""
         shim = os.pidfd_open(self._shim)
         fds = [shim, self._init] if self._init >= 0 else [shim]
-        words = [str(PROTOCOL), self.state, str(self.pid), self.name]
+        # A program that was let go and is frozen on its way is not one that can be undone.
+        state = "going" if self.state == "created" and self._birth.went else self.state
+        words = [str(PROTOCOL), state, str(self.pid), self.name]
         self._control.say(Message("hello", words), fds)
         os.close(shim)
         if self.state == "exited":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from runtime.container.bundle import TaskDirectory
 
 _HELLO_SECONDS = 10.0
+_GOING_SECONDS = 2.0
+"""How long an adopted task may be on its way into its program before it counts as running."""
 
 
 class TaskFailed(EngineError):
@@ -108,7 +110,18 @@ class Task:
         if len(fds) > 1:
             self.init_pidfd = fds[1]
         process.close_all(fds[2:])
-        return state
+        return await self._arrive() if state == "going" else state
+
+    async def _arrive(self) -> str:
+        """Wait for a program that was let go; in a paused container it arrives at the thaw."""
+        try:
+            async with asyncio.timeout(_GOING_SECONDS):
+                await self.reached("running")
+        except TaskFailed:
+            return self.state
+        except TimeoutError:
+            self.state = "running"
+        return self.state
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -235,7 +248,10 @@ class Task:
                 self._advance("running")
             case "failed":
                 step, errno, text = message.words
+                late = self.state == "running"
                 self._fail(TaskFailed(step, int(errno), text))
+                if late and not self.exited.done():  # it was adopted as running: see `_arrive`
+                    self.exited.set_result(self._directory.record() or ExitRecord(128))
             case "exited":
                 self._end(exit_record.parse(message.payload))
             case "gone":

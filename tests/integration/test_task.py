@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -161,6 +162,24 @@ async def test_an_exec_ends_with_its_container(place: Place) -> None:
     task.signal(signal.SIGKILL)
     assert (await finish(task)).code == 137
     assert (await finish(exec_task)).code == 137
+
+
+async def test_an_exec_that_froze_on_its_way_into_the_program_is_found_again(place: Place) -> None:
+    task = await place.start("sleep", "1000")
+    execution = await place.exec(task, "sh", "-c", "exit 4")
+    place.box.cgroup.freeze()
+    going = asyncio.create_task(execution.go())
+    await asyncio.sleep(0)
+    assert await execution.fds() == {}  # so it was heard; then the engine ends
+    going.cancel()
+    execution.abandon()
+    found = await place.service.adopt("exec-1")
+    assert isinstance(found, Task)
+    assert found.state == "running"
+    place.box.cgroup.thaw()
+    record = await finish(found)
+    assert record.code == 4
+    await task.kill()
 
 
 async def test_a_terminal_comes_from_inside(place: Place) -> None:
