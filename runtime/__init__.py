@@ -336,6 +336,7 @@ network/
                      transaction
   book               The networks of an engine in memory, found by id, name or prefix of an id
   bridge             The bridge driver: one bridge a network, with the gateway's addresses
+  bridge_options     The bridge driver's options: `com.docker.network.*`, read once and checked
   conntrack          Forgetting tracked connections: a UDP flow keeps its old destination until it
                      is flushed
   controller         Networks, and containers on them: the network half's interface to the rest of

@@ -88,6 +88,11 @@ class Endpoint:
     settings: JsonObject = field(default_factory=dict)
     internal: bool = False
     default_bridge: bool = False
+    routed4: bool = False
+    routed6: bool = False
+    """Whether it is reached at its own address instead of by ports of the host."""
+    trusted: bool = False
+    """Whether some interfaces of the host may reach it directly at its published ports."""
 
     def to_json(self) -> JsonObject:
         """Return the form in which the store keeps it."""
@@ -103,7 +108,8 @@ class Endpoint:
 class PublishedPort:
     """A port of the container and the host address and port that lead to it.
 
-    `host_port` is 0 and `candidates` the range to choose from until the port is leased.
+    `host_port` is 0 and `candidates` the range to choose from until the port is leased; it stays 0
+    where the container is reached directly.
     """
 
     protocol: str

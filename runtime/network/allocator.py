@@ -21,6 +21,7 @@ from runtime.network.allocation import (
     Endpoint,
     PublishedPort,
 )
+from runtime.network.bridge_options import ROUTED
 from runtime.network.endpoint import default_gateways, gateway_order
 from runtime.network.endpoint_settings import (
     HOST_REFUSED,
@@ -160,6 +161,7 @@ class Allocator:
         self, network: Network, container_id: str, name: str, settings: Settings
     ) -> Endpoint:
         """Return an endpoint without names, addresses and interface."""
+        options = network.bridge
         return Endpoint(
             id=new_id(),
             network_id=network.id,
@@ -172,6 +174,9 @@ class Allocator:
             settings=configured(settings),
             internal=network.internal,
             default_bridge=network.is_default_bridge,
+            routed4=options.mode4 == ROUTED,
+            routed6=options.mode6 == ROUTED,
+            trusted=bool(options.trusted),
         )
 
     def lease_addresses(self, tx: Transaction, network: Network, endpoint: Endpoint) -> None:
@@ -243,7 +248,7 @@ class Allocator:
         if gateway is None:
             return
         allocation.exposed_ports = exposed_keys(request.exposed_ports, request.port_bindings)
-        binding = self._book[gateway.network_id].host_binding
+        binding = self._book[gateway.network_id].bridge.host_binding
         for wish in self._wishes(request, binding):
             allocation.ports += self.lease_port(tx, gateway, wish)
 
@@ -254,14 +259,19 @@ class Allocator:
         wish: PortWish,
         skip: frozenset[int] = frozenset(),
     ) -> list[PublishedPort]:
-        """Lease the host port of a wish on all of its addresses."""
-        try:
-            port = self._ports.lease(tx, gateway.container_id, wish, skip)
-        except EngineError as error:
-            raise EngineError(f"{connectivity(gateway)}{error.message}") from error
+        """Lease the host port of a wish on all of its addresses, where it needs one."""
+        direct = tuple(ip for ip in wish.host_ips if is_direct(gateway, ip))
+        needed = tuple(ip for ip in wish.host_ips if ip not in direct)
         span = (wish.first, wish.last)
+        port = 0
+        if needed:
+            try:
+                part = wish._replace(host_ips=needed)
+                port = self._ports.lease(tx, gateway.container_id, part, skip)
+            except EngineError as error:
+                raise EngineError(f"{connectivity(gateway)}{error.message}") from error
         return [
-            PublishedPort(wish.protocol, wish.container_port, ip, port, span)
+            PublishedPort(wish.protocol, wish.container_port, ip, 0 if ip in direct else port, span)
             for ip in wish.host_ips
         ]
 
@@ -307,7 +317,8 @@ class Allocator:
             self.drop_endpoint(tx, endpoint)
             self.record(tx, "disconnect", endpoint)
         for port in allocation.ports:
-            tx.release(allocation.container_id, f"port:{port.protocol}:{port.host_port}")
+            if port.host_port:
+                tx.release(allocation.container_id, f"port:{port.protocol}:{port.host_port}")
         tx.delete("sandbox", allocation.container_id)
 
     def record(self, tx: Transaction, action: str, endpoint: Endpoint) -> None:
@@ -361,6 +372,13 @@ def connectivity(gateway: Endpoint) -> str:
         f"{PREFIX}driver failed programming external connectivity on endpoint"
         f" {gateway.container_name} ({gateway.id}): "
     )
+
+
+def is_direct(gateway: Endpoint, host_ip: str) -> bool:
+    """Tell whether what is published on an address is reached at the container's own address."""
+    if ":" in host_ip:
+        return gateway.routed6 and bool(gateway.address6)
+    return gateway.routed4 and bool(gateway.address4)
 
 
 def external(endpoints: Iterable[Endpoint]) -> Endpoint | None:

@@ -52,7 +52,7 @@ def ensure_bridge(route: netlink.RouteSocket, network: Network) -> int:
     index = netlink.index_of(name)
     if index is None:
         mac = bytes([0x02]) + secrets.token_bytes(5)
-        mtu = network.mtu or _MTU_DEFAULT
+        mtu = network.bridge.mtu or _MTU_DEFAULT
         route.execute([netlink.bridge_add(name, mtu, mac, _SHOAL_GROUP)])
         index = netlink.index_of(name)
         if index is None:
@@ -61,7 +61,8 @@ def ensure_bridge(route: netlink.RouteSocket, network: Network) -> int:
         present: set[str] = set()
     else:
         present = route.addresses(index)
-    wanted = {f"{subnet.gateway}/{subnet.prefix}" for subnet in network.subnets if subnet.gateway}
+    addresses = [(network.bridge_address(subnet), subnet.prefix) for subnet in network.subnets]
+    wanted = {f"{address}/{prefix}" for address, prefix in addresses if address}
     stale = {address for address in present - wanted if not address.startswith("fe80:")}
     requests = [netlink.address_delete(index, *_split(address)) for address in sorted(stale)]
     requests += [netlink.address_add(index, *_split(a)) for a in sorted(wanted - present)]

@@ -328,7 +328,7 @@ class NetworkController:
         for key in allocation.exposed_ports:
             found[key] = None
         for port in allocation.ports:
-            entry = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+            entry = {"HostIp": port.host_ip, "HostPort": str(port.host_port or "")}
             found[port.container_key] = [*(found.get(port.container_key) or []), entry]
         return found
 

@@ -63,7 +63,7 @@ def interface_name(network: Network, settings: Settings, taken: Sequence[str]) -
     options = settings.get("DriverOpts")
     if isinstance(options, dict) and options.get(OPTION_IFNAME):
         return str(options[OPTION_IFNAME])
-    prefix = network.interface_prefix
+    prefix = network.bridge.interface_prefix
     number = 0
     while f"{prefix}{number}" in taken:
         number += 1

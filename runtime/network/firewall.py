@@ -3,9 +3,10 @@
 One table ``inet shoal<T>`` whose rules never change in number: networks, bridges and ports are only
 elements of its sets and maps, so publishing a port is one element per address family (nft(8)).
 
-    guard       raw: nobody outside reaches loopback or container addresses directly
+    guard       raw: nobody outside reaches loopback or container addresses directly, except where
+                a network's gateway mode or trusted interfaces say so
     dnat        published ports: exact address first, then the wildcard
-    forward     established, same bridge, internal, published, outgoing; the rest is dropped
+    forward     established, same bridge, internal, published, direct, outgoing; the rest is dropped
     user        left to the administrator: never flushed
     ok          marks what we accept, so that other firewalls can let it pass (`foreign_firewalls`)
 
@@ -19,6 +20,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.network import nft_expressions as expr, nftables as nft
+from runtime.network.bridge_options import NAT, ROUTED, UNPROTECTED
 from runtime.network.fast_netlink import NetlinkError, pack_address
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ MARK = 0x8000000
 """The bit of the packet mark that says "accepted by Shoal"."""
 
 TCP, UDP, SCTP = 6, 17, 132
+_ICMP, _ICMPV6 = 1, 58
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
 
 _CHAINS = (
@@ -62,21 +65,46 @@ _SETS = {
     "pub6": nft.SetType(24, _PROTO << 12 | _TARGET6, nft.SET_MAP, 20, _TARGET6),
     "any4": nft.SetType(8, _PROTO << 6 | _PORT, nft.SET_MAP, 8, _TARGET4),
     "any6": nft.SetType(8, _PROTO << 6 | _PORT, nft.SET_MAP, 20, _TARGET6),
+    "trust4": nft.SetType(
+        20, _ADDRESS4 << 6 | _IFNAME, nft.SET_INTERVAL | nft.SET_CONCAT, fields=(4, 16)
+    ),
+    "trust6": nft.SetType(
+        32, _ADDRESS6 << 6 | _IFNAME, nft.SET_INTERVAL | nft.SET_CONCAT, fields=(16, 16)
+    ),
+    "open4": nft.SetType(4, _ADDRESS4, nft.SET_INTERVAL),
+    "open6": nft.SetType(16, _ADDRESS6, nft.SET_INTERVAL),
+    "routed4": nft.SetType(4, _ADDRESS4, nft.SET_INTERVAL),
+    "routed6": nft.SetType(16, _ADDRESS6, nft.SET_INTERVAL),
+    "direct4": nft.SetType(12, _PROTO << 12 | _TARGET4),
+    "direct6": nft.SetType(24, _PROTO << 12 | _TARGET6),
+    "snat4": nft.SetType(4, _ADDRESS4, nft.SET_INTERVAL | nft.SET_MAP, 4, _ADDRESS4),
+    "snat6": nft.SetType(16, _ADDRESS6, nft.SET_INTERVAL | nft.SET_MAP, 16, _ADDRESS6),
 }
 
 
 class FilteredNetwork(NamedTuple):
-    """What the packet filter knows of a network."""
+    """What the packet filter knows of a network.
+
+    `modes` and `hosts` are for IPv4 and IPv6: the gateway mode, and the address of the host under
+    which containers go out ("" for that of the outgoing link); `trusted` are interfaces of the host
+    from which containers are reached directly.
+    """
 
     bridge: str
     subnets: tuple[str, ...]
     internal: bool = False
     masquerade: bool = True
     icc: bool = True
+    modes: tuple[str, str] = (NAT, NAT)
+    trusted: tuple[str, ...] = ()
+    hosts: tuple[str, str] = ("", "")
 
 
 class Forwarding(NamedTuple):
-    """A published port: from a host address (``0.0.0.0``, ``::`` or one) to a container's."""
+    """A published port: from a host address (``0.0.0.0``, ``::`` or one) to a container's.
+
+    With host port 0 nothing is forwarded: the container is reached there directly.
+    """
 
     protocol: str
     host_ip: str
@@ -113,17 +141,41 @@ def network_elements(network: FilteredNetwork) -> dict[str, list[nft.Element]]:
     if network.internal:
         elements["internal"] = [nft.Element(name)]
     for subnet in network.subnets:
-        family = "6" if ":" in subnet else "4"
-        first, last, after = _bounds(subnet)
-        interval = [nft.Element(first), nft.Element(after, flags=nft.END)]
-        if network.masquerade or network.internal:
-            # Without masquerade answers come to the containers' own addresses: the guard looks at
-            # packets before connections are known, so those networks are left to `forward`.
-            elements[f"nets{family}"] = interval
-        if network.masquerade and not network.internal:
-            elements[f"masq{family}"] = interval
-        elements[f"own{family}"] = [nft.Element(first + name, end=last + name)]
+        _add_subnet(elements, network, subnet)
     return elements
+
+
+def _add_subnet(
+    elements: dict[str, list[nft.Element]], network: FilteredNetwork, subnet: str
+) -> None:
+    """Add a subnet's elements; a network has at most one of each address family."""
+    family = "6" if ":" in subnet else "4"
+    position = int(family == "6")
+    mode, host = network.modes[position], network.hosts[position]
+    name = interface(network.bridge)
+    first, last, after = _bounds(subnet)
+    interval = [nft.Element(first), nft.Element(after, flags=nft.END)]
+    hidden = network.masquerade and mode in {NAT, UNPROTECTED}
+    if network.internal or (mode == NAT and network.masquerade):
+        # Without masquerade answers come to the containers' own addresses: the guard looks at
+        # packets before connections are known, so those networks are left to `forward`.
+        elements[f"nets{family}"] = interval
+    elements[f"own{family}"] = [nft.Element(first + name, end=last + name)]
+    elements[f"trust{family}"] = [
+        nft.Element(first + interface(other), end=last + interface(other))
+        for other in network.trusted
+    ]
+    if network.internal:
+        return
+    if hidden and host:
+        start = nft.Element(first, pack_address(host)[1])
+        elements[f"snat{family}"] = [start, nft.Element(after, flags=nft.END)]
+    elif hidden:
+        elements[f"masq{family}"] = interval
+    if mode == UNPROTECTED:
+        elements[f"open{family}"] = interval
+    if mode == ROUTED:
+        elements[f"routed{family}"] = interval
 
 
 def forwarding_element(forwarding: Forwarding) -> tuple[str, nft.Element]:
@@ -133,6 +185,8 @@ def forwarding_element(forwarding: Forwarding) -> tuple[str, nft.Element]:
     protocol = struct.pack("=B3x", PROTOCOLS[forwarding.protocol])
     port = struct.pack(">H2x", forwarding.host_port)
     data = target + struct.pack(">H2x", forwarding.port)
+    if not forwarding.host_port:
+        return f"direct{suffix}", nft.Element(protocol + data)
     if forwarding.host_ip in {"0.0.0.0", "::"}:  # noqa: S104, a published wildcard
         return f"any{suffix}", nft.Element(protocol + port, data)
     _family, address = pack_address(forwarding.host_ip)
@@ -272,6 +326,20 @@ def _guard_rules() -> list[list[bytes]]:
             expr.compare(expr.EQUAL, b"\x7f"),
             drop,
         ],
+        [
+            *_family(nft.IPV4),
+            expr.network_header(16, 4, 8),
+            expr.meta(expr.META_IIFNAME, 9),
+            expr.lookup("trust4", 8),
+            expr.verdict(expr.ACCEPT),
+        ],
+        [
+            *_family(nft.IPV6),
+            expr.network_header(24, 16, 8),
+            expr.meta(expr.META_IIFNAME, 12),
+            expr.lookup("trust6", 8),
+            expr.verdict(expr.ACCEPT),
+        ],
         [*_family(nft.IPV4), expr.network_header(16, 4), expr.lookup("nets4", 1), *outside, drop],
         [*_family(nft.IPV6), expr.network_header(24, 16), expr.lookup("nets6", 1), *outside, drop],
     ]
@@ -310,6 +378,7 @@ def _postrouting_rules() -> list[list[bytes]]:
     off_bridge = [leaves, expr.lookup("bridges", 1, flags=expr.NEGATED)]
     hide = expr.masquerade()
     source4, source6 = expr.network_header(12, 4, 8), expr.network_header(8, 16, 8)
+    to_host4, to_host6 = expr.source_nat(nft.IPV4, 8), expr.source_nat(nft.IPV6, 8)
     return [
         [
             *_family(nft.IPV4),
@@ -327,6 +396,7 @@ def _postrouting_rules() -> list[list[bytes]]:
             hide,
         ],
         [*_family(nft.IPV4), source4, expr.lookup("masq4", 8), *off_bridge, hide],
+        [*_family(nft.IPV4), *off_bridge, source4, expr.lookup("snat4", 8, 8), to_host4],
         [
             *_family(nft.IPV6),
             *_status_dnat(),
@@ -336,6 +406,7 @@ def _postrouting_rules() -> list[list[bytes]]:
             hide,
         ],
         [*_family(nft.IPV6), source6, expr.lookup("masq6", 8), *off_bridge, hide],
+        [*_family(nft.IPV6), *off_bridge, source6, expr.lookup("snat6", 8, 8), to_host6],
     ]
 
 
@@ -360,9 +431,44 @@ def _forward_rules() -> list[list[bytes]]:
         [*_interface(expr.META_IIFNAME, "internal"), drop],
         [*_interface(expr.META_OIFNAME, "internal"), drop],
         [*_status_dnat(), *to_bridge, ok],
+        *_direct_rules(to_bridge, ok),
         [*to_bridge, drop],
         [*from_bridge, ok],
     ]
+
+
+def _direct_rules(to_bridge: list[bytes], ok: bytes) -> list[list[bytes]]:
+    """Let packets through that are addressed to a container itself, by its network's mode."""
+    outside = _interface(expr.META_IIFNAME, "bridges", expr.NEGATED)
+    rules = []
+    for family, suffix, header, echo in (
+        (nft.IPV4, "4", (16, 4), _ICMP),
+        (nft.IPV6, "6", (24, 16), _ICMPV6),
+    ):
+        start, length = header
+        port_register = 10 if length == 4 else 13
+        address = expr.network_header(start, length, 9)
+        protocol, port = expr.meta(expr.META_L4PROTO, 8), expr.transport_header(2, 2, port_register)
+        rules += [
+            [*_family(family), protocol, address, port, expr.lookup(f"direct{suffix}", 8), ok],
+            [
+                *_family(family),
+                expr.meta(expr.META_L4PROTO),
+                expr.compare(expr.EQUAL, bytes([echo])),
+                expr.network_header(start, length),
+                expr.lookup(f"routed{suffix}", 1),
+                ok,
+            ],
+            [
+                *_family(family),
+                expr.network_header(start, length),
+                expr.lookup(f"open{suffix}", 1),
+                *outside,
+                *to_bridge,
+                ok,
+            ],
+        ]
+    return rules
 
 
 def name_server_rules(udp_port: int, tcp_port: int) -> nft.Batch:

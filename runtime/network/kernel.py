@@ -97,8 +97,9 @@ class KernelNetwork:
 
     def _port(self, network: Network) -> Port:
         index = index_of(network.link) or bridge.ensure_bridge(self.namespaces.route, network)
-        isolated = not network.icc and not bridge.bridged_frames_are_filtered()
-        return Port(index, network.mtu, isolated)
+        options = network.bridge
+        isolated = not options.icc and not bridge.bridged_frames_are_filtered()
+        return Port(index, options.mtu, isolated)
 
     def setup(self, plan: SandboxPlan) -> BuiltSandbox:
         """Make a container's namespace and publish its ports."""
@@ -140,7 +141,7 @@ class KernelNetwork:
 
     def _forget_flows(self, forwardings: Sequence[Forwarding]) -> None:
         for forwarding in forwardings:
-            if forwarding.protocol == "udp":
+            if forwarding.protocol == "udp" and forwarding.host_port:
                 conntrack.forget_udp(self._nft, forwarding.host_ip, forwarding.host_port)
 
     def name_sockets(self, netns: int) -> tuple[socket.socket, socket.socket]:

@@ -15,18 +15,11 @@ from typing import TYPE_CHECKING, cast
 
 from runtime.errors import Conflict, EngineError, Forbidden, InvalidArgument, NotFound
 from runtime.names import new_id, short_id
-from runtime.network import ipam
+from runtime.network import bridge_options, ipam
+from runtime.network.bridge_options import ISOLATED
 from runtime.network.fast_netlink import index_of
-from runtime.network.record import (
-    OPTION_DEFAULT_BRIDGE,
-    OPTION_HOST_BINDING,
-    OPTION_ICC,
-    OPTION_MASQUERADE,
-    OPTION_MTU,
-    OPTION_NAME,
-    Network,
-    parse_create,
-)
+from runtime.network.record import Network, parse_create
+from runtime.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,12 +87,12 @@ class Networks:
             timestamp(),
             link=self._config.default_bridge,
             options={
-                OPTION_DEFAULT_BRIDGE: "true",
-                OPTION_ICC: "true",
-                OPTION_MASQUERADE: "true",
-                OPTION_HOST_BINDING: "0.0.0.0",  # noqa: S104, as Docker's default network has it
-                OPTION_NAME: self._config.default_bridge,
-                OPTION_MTU: "1500",
+                bridge_options.DEFAULT_BRIDGE: "true",
+                bridge_options.ICC: "true",
+                bridge_options.MASQUERADE: "true",
+                bridge_options.HOST_BINDING: "0.0.0.0",  # noqa: S104, as Docker's default network has it
+                bridge_options.NAME: self._config.default_bridge,
+                bridge_options.MTU: "1500",
             },
         )
         default.subnets = [await self._default_subnet()]
@@ -196,7 +189,11 @@ class Networks:
             complete.append(ipam.Subnet(chosen, ipam.default_gateway(chosen)))
         if not complete:
             raise InvalidArgument("IPv4 or IPv6 must be enabled")
-        return complete
+        modes = network.bridge
+        return [
+            replace(subnet, gateway="") if modes.mode(subnet.version) == ISOLATED else subnet
+            for subnet in complete
+        ]
 
     def _choose(self, routes: list[str]) -> ipam.Subnet:
         taken = [*self._taken(), *routes]

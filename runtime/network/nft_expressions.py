@@ -131,6 +131,11 @@ def destination_nat(family: int, address_register: int, port_register: int) -> b
     return _expression("nat", data)
 
 
+def source_nat(family: int, address_register: int) -> bytes:
+    """Rewrite the source address from a register."""
+    return _expression("nat", number(1, 0) + number(2, family) + number(3, address_register))
+
+
 def masquerade() -> bytes:
     """Rewrite the source to the address of the interface that the packet leaves by."""
     return _expression("masq")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from runtime.errors import Forbidden, InvalidArgument, NotFound, NotImplementedByEngine
+from runtime.network.bridge_options import ISOLATED, BridgeOptions, check_modes, parse_options
 from runtime.network.firewall import FilteredNetwork
 from runtime.network.ipam import Subnet
 from runtime.record import as_dict, field, mutable
@@ -19,18 +20,8 @@ if TYPE_CHECKING:
 JsonObject = dict[str, object]
 
 PREDEFINED = frozenset({"bridge", "host", "none", "default"})
-DEFAULT_MTU = 1500
 
-_PREFIX = "com.docker.network."
-OPTION_NAME = _PREFIX + "bridge.name"
-OPTION_ICC = _PREFIX + "bridge.enable_icc"
-OPTION_MASQUERADE = _PREFIX + "bridge.enable_ip_masquerade"
-OPTION_HOST_BINDING = _PREFIX + "bridge.host_binding_ipv4"
-OPTION_MTU = _PREFIX + "driver.mtu"
-OPTION_IFACE_PREFIX = _PREFIX + "container_iface_prefix"
-OPTION_GATEWAY_MODES = (_PREFIX + "bridge.gateway_mode_ipv4", _PREFIX + "bridge.gateway_mode_ipv6")
-OPTION_DEFAULT_BRIDGE = _PREFIX + "bridge.default_bridge"
-OPTION_IFNAME = _PREFIX + "endpoint.ifname"
+OPTION_IFNAME = "com.docker.network.endpoint.ifname"
 
 
 @mutable
@@ -79,25 +70,17 @@ class Network:
         return self.name in PREDEFINED
 
     @property
-    def mtu(self) -> int:
-        """The MTU that was asked for; 0 for the default."""
-        return int(self.options.get(OPTION_MTU) or 0)
+    def bridge(self) -> BridgeOptions:
+        """What its bridge is like."""
+        return parse_options(self.options)
 
-    @property
-    def icc(self) -> bool:
-        """Whether containers on it may talk to each other."""
-        return _truth(self.options.get(OPTION_ICC), default=True)
-
-    @property
-    def host_binding(self) -> str:
-        """The host address that ports are published on when none is named; empty for all."""
-        address = self.options.get(OPTION_HOST_BINDING, "")
-        return "" if address == "0.0.0.0" else address  # noqa: S104, compares
-
-    @property
-    def interface_prefix(self) -> str:
-        """What interface names in containers begin with."""
-        return self.options.get(OPTION_IFACE_PREFIX) or "eth"
+    def bridge_address(self, subnet: Subnet) -> str:
+        """Return the address that the host itself has in a subnet, "" for none."""
+        options = self.bridge
+        isolated = options.mode(subnet.version) == ISOLATED
+        if isolated or (subnet.version == 4 and options.inhibit4):
+            return ""
+        return subnet.gateway
 
     def subnet(self, version: int) -> Subnet | None:
         """Return its IPv4 or IPv6 subnet."""
@@ -105,12 +88,16 @@ class Network:
 
     def filtered(self) -> FilteredNetwork:
         """Return what the packet filter has to know."""
+        options = self.bridge
         return FilteredNetwork(
             self.link,
             tuple(subnet.subnet for subnet in self.subnets),
             self.internal,
-            _truth(self.options.get(OPTION_MASQUERADE), default=True),
-            self.icc,
+            options.masquerade,
+            options.icc,
+            (options.mode4, options.mode6),
+            options.trusted,
+            (options.host4, options.host6),
         )
 
     def describe(self, containers: JsonObject) -> JsonObject:
@@ -141,12 +128,6 @@ class Network:
         }
 
 
-def _truth(value: str | None, *, default: bool) -> bool:
-    if value is None or value == "":
-        return default
-    return value.lower() in {"1", "t", "true"}
-
-
 def parse_create(body: Mapping[str, object], identifier: str, created: str) -> Network:
     """Turn the body of a create request into a network without subnets.
 
@@ -167,7 +148,8 @@ def parse_create(body: Mapping[str, object], identifier: str, created: str) -> N
     if ipam_driver != "default":
         raise NotFound(f'plugin "{ipam_driver}" not found')
     options = _texts(body, "Options")
-    check_options(options)
+    bridge = parse_options(options)
+    check_modes(bridge, internal=bool(body.get("Internal")))
     ipam_options = ipam.get("Options")
     config_only = bool(body.get("ConfigOnly"))
     return Network(
@@ -175,7 +157,7 @@ def parse_create(body: Mapping[str, object], identifier: str, created: str) -> N
         name=name,
         created=created,
         driver="null" if config_only else driver,
-        link="" if config_only else options.get(OPTION_NAME) or f"sh-{identifier[:12]}",
+        link="" if config_only else bridge.name or f"sh-{identifier[:12]}",
         ipv4=body.get("EnableIPv4") is not False,
         ipv6=bool(body.get("EnableIPv6")),
         internal=bool(body.get("Internal")),
@@ -204,28 +186,6 @@ def _check_driver(driver: str) -> None:
             f'network driver "{driver}" is not supported by Shoal: use "bridge"'
         )
     raise NotFound(f'plugin "{driver}" not found')
-
-
-def check_options(options: Mapping[str, str]) -> None:
-    """Check the bridge driver's options.
-
-    Raises:
-        InvalidArgument: a value has the wrong form.
-        NotImplementedByEngine: a gateway mode that Shoal does not have.
-    """
-    mtu = options.get(OPTION_MTU)
-    if mtu and not mtu.isdecimal():
-        raise InvalidArgument(
-            f"failed to parse {OPTION_MTU} value: {mtu} "
-            f'(strconv.Atoi: parsing "{mtu}": invalid syntax)'
-        )
-    if len(options.get(OPTION_NAME, "")) > 15:
-        raise InvalidArgument(f"invalid bridge name: {options[OPTION_NAME]}: at most 15 characters")
-    for key in OPTION_GATEWAY_MODES:
-        if options.get(key, "nat") != "nat":
-            raise NotImplementedByEngine(
-                f'gateway mode "{options[key]}" is not supported by Shoal: use "nat"'
-            )
 
 
 def _mapping(body: Mapping[str, object], key: str) -> Mapping[str, object]:

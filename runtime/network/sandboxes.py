@@ -181,7 +181,7 @@ class Sandboxes:
             return
         skip: frozenset[int] = frozenset()
         while True:
-            for port in allocation.ports:
+            for port in held_ports(allocation):
                 try:
                     await self._reserve_one(allocation.container_id, port, gateway)
                 except PortInUse as error:
@@ -253,7 +253,7 @@ class Sandboxes:
             return
         gateway = external(allocation.endpoints)
         if gateway is not None:
-            for port in allocation.ports:
+            for port in held_ports(allocation):
                 self._ports.adopt(allocation.container_id, port, gateway, fds.get(port.key))
         live.forwardings = forwardings_of(allocation)
         for endpoint in allocation.endpoints:
@@ -326,13 +326,15 @@ class Sandboxes:
         if wanted == live.forwardings:
             return
         old, live.forwardings = live.forwardings, wanted
+        # Ports of the host are moved by publishing them; a container's own address is left.
+        left = [one for one in old if one not in wanted and (not one.host_port or not wanted)]
+        if left:
+            await self._kernel.run(lambda kernel: kernel.withdraw(left))
         if wanted:
             await self._kernel.run(lambda kernel: kernel.publish(wanted))
-        else:
-            await self._kernel.run(lambda kernel: kernel.withdraw(old))
         gateway = external(live.allocation.endpoints)
         if gateway is not None:
-            self._ports.retarget(live.allocation.container_id, live.allocation.ports, gateway)
+            self._ports.retarget(live.allocation.container_id, held_ports(live.allocation), gateway)
 
     def rename(self, container_id: str, name: str) -> list[Endpoint]:
         """Follow a container's rename; returns its endpoints."""
@@ -427,6 +429,11 @@ def links(allocation: Allocation) -> dict[str, str]:
     return found
 
 
+def held_ports(allocation: Allocation) -> list[PublishedPort]:
+    """Return the published ports that take one of the host."""
+    return [port for port in allocation.ports if port.host_port]
+
+
 def forwardings_of(allocation: Allocation) -> list[Forwarding]:
     """Return what the packet filter leads to a container, by the address families it has."""
     gateway = external(allocation.endpoints)
@@ -435,12 +442,13 @@ def forwardings_of(allocation: Allocation) -> list[Forwarding]:
     found = []
     for port in allocation.ports:
         address = gateway.address6 if ":" in port.host_ip else gateway.address4
-        if address:
-            found.append(
-                Forwarding(
-                    port.protocol, port.host_ip, port.host_port, address, port.container_port
-                )
-            )
+        if not address:
+            continue
+        if port.host_port:
+            target = (port.host_ip, port.host_port, address, port.container_port)
+            found.append(Forwarding(port.protocol, *target))
+        if gateway.trusted or not port.host_port:
+            found.append(Forwarding(port.protocol, port.host_ip, 0, address, port.container_port))
     return found
 
 

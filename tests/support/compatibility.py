@@ -46,7 +46,7 @@ NOT_YET = (
     ("`userns-remap`", "refused by name in daemon.json; `UsernsMode: host` is accepted"),
     ("hooks of CDI devices", "refused by name; an external runtime runs them"),
     ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
-    ("gateway modes", "`nat` only; `routed` and `isolated` answer 501"),
+    ("gateway modes", "all; when a connect makes one of another mode the way out, at a restart"),
     ("swarm", "answers as an engine outside of a swarm (503); `init` and `join` 501"),
     ("plugins", "none are listed; installing answers 501"),
     ("checkpoints", "501"),

@@ -63,7 +63,7 @@ def test_the_number_of_rules_does_not_depend_on_networks_and_ports() -> None:
     batch = nft.Batch(nft.INET, "shoal-test")
     write_rules(batch)
     rules = [message for message in batch.messages if message.what.startswith("add rule")]
-    assert len(rules) == 28
+    assert len(rules) == 38
     chains = {message.what for message in batch.messages}
     assert "flush chain forward" in chains
     assert "flush chain user" not in chains, "the administrator's rules stay"
