@@ -14,7 +14,15 @@ import select
 import sys
 
 from runtime.container import launcher_warmup, shim
-from runtime.container.messages import MessageError, pack, unpack
+from runtime.container.messages import (
+    FORK,
+    NUMBER,
+    MessageError,
+    fork_order,
+    pack,
+    read_fork_order,
+    unpack,
+)
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import Cgroup
 
@@ -23,8 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runtime.container.shim_birth import Spawn
+    from runtime.container.shim_keeper import Link
 
     Worker = Callable[[dict[str, int]], None]
+    Given = tuple[list[str], list[int]]
+    """Names that came before the order, all descriptors."""
+    Life = Callable[[bytes, Given, Link | None], None]
 
 
 def main(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker] | None = None) -> None:
@@ -97,26 +109,26 @@ def serve(
 ) -> None:
     """Answer orders until the engine is gone; in a forked child it never returns."""
     identity = build()
-    early_names: list[str] = []
+    life = _life(spawners, workers)
+    early: list[str] = []
     early_fds: list[int] = []
     rounds = launcher_warmup.ROUNDS
     while True:
-        while rounds and not early_fds and not _has_order(sock):
+        while rounds and not early and not _has_order(sock):
             rounds = _warm_up(sock, rounds)
         data, fds = process.receive_message(sock)
         if not data:
             return
+        if data[0] == FORK:
+            _fork(sock, data, (early, [*early_fds, *fds]), life)
+            early, early_fds = [], []
+            continue
         match unpack(data):
             case ("hello", *_):
                 process.send_message(sock, pack("hello", identity, os.getpid()))
             case ("more", int(), tuple(names)):
-                early_names.extend(names)
+                early.extend(names)
                 early_fds.extend(fds)
-            case ("fork", int(number), str(kind), str(task), tuple(names)):
-                named = dict(zip([*early_names, *names], [*early_fds, *fds], strict=True))
-                early_names, early_fds = [], []
-                life = workers.get(kind) or _shim(kind, task, spawners)
-                _fork(sock, number, named, life)
             case _:
                 raise MessageError("the engine sent an unknown order")
 
@@ -130,6 +142,7 @@ def _has_order(sock: _socket.socket) -> bool:
 def _warm_up(sock: _socket.socket, rounds: int) -> int:
     """Use idle time to make future shims small; return how many rounds are left."""
     rounds = rounds - 1 if launcher_warmup.run_once() else 0
+    _fork_nothing()
     gc.collect()
     process.close_above(sock.fileno())
     if rounds == 0:
@@ -137,35 +150,56 @@ def _warm_up(sock: _socket.socket, rounds: int) -> int:
     return rounds
 
 
-def _shim(kind: str, task: str, spawners: Mapping[str, Spawn]) -> Worker:
-    """Return the life of a shim."""
-    return lambda fds: shim.main(kind, task, fds, spawners[kind])
+def _fork_nothing() -> None:
+    """Carry out an order of our own for a process that ends at once."""
+    ours, _theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    _fork(ours, fork_order(0, 0, "", "", ()), ([], []), lambda _order, _given, _link: None)
 
 
-def _fork(sock: _socket.socket, number: int, fds: dict[str, int], life: Worker) -> None:
+def _life(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker]) -> Life:
+    """Return what a forked process does, all but a keeper."""
+
+    def live(order: bytes, given: Given, link: Link | None) -> None:
+        kind, task, last = read_fork_order(order)
+        early, fds = given
+        named = dict(zip([*early, *last], fds, strict=True))
+        if kind in workers:
+            workers[kind](named)
+        else:
+            shim.main(kind, task, named, spawners[kind], link)
+
+    return live
+
+
+def _fork(sock: _socket.socket, order: bytes, given: Given, life: Life) -> None:
     """Fork a process that lives its life, tell the engine, forget the descriptors."""
     try:
-        pid = os.fork()
+        pid = syscalls.fork()
         if pid == 0:
             sock.close()
-            _live(life, fds)
+            _live(order, given, life)
         pidfd = os.pidfd_open(pid)
     except OSError as error:
+        number = int.from_bytes(order[1:NUMBER], "big")
         process.send_message(sock, pack("failed", number, error.errno or 0))
     else:
-        process.send_message(sock, pack("forked", number, pid), [pidfd])
+        process.send_message(sock, order[:NUMBER] + pid.to_bytes(4, "big"), [pidfd])
         os.close(pidfd)
-    process.close_all(list(fds.values()))
+    process.close_all(given[1])
 
 
-def _live(life: Worker, fds: dict[str, int]) -> None:
+def _live(order: bytes, given: Given, life: Life) -> None:
     """Run the child's life and end the process, whatever happens."""
     code = 70
     try:
-        life(fds)
-        code = 0
+        kept = order[NUMBER]
+        if kept:
+            code = shim.keep(given[1], kept, lambda link: life(order, given, link))
+        else:
+            life(order, given, None)
+            code = 0
     except BaseException as error:  # noqa: BLE001 - nothing above; the report is all we can give
-        _report(error, fds["run"])
+        _report(error, given[1][0])
     finally:
         os._exit(code)
 

@@ -9,7 +9,14 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from runtime.container.messages import MessageError, pack, unpack
+from runtime.container.messages import (
+    FORK,
+    MessageError,
+    fork_order,
+    pack,
+    read_fork_answer,
+    unpack,
+)
 from runtime.errors import EngineError, Unavailable
 from runtime.host_checks import given_limits
 from runtime.linux import process
@@ -32,6 +39,9 @@ A logger's modules are loaded by the logger only: shims stay small.
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FD = 3
+_KEPT = ("run", "netns")
+"""Descriptors that the keeper of a task holds."""
+_WITH_KEEPER = ("container",)
 _START_SECONDS = 10.0
 
 
@@ -129,7 +139,8 @@ class Launcher:
                 return os.posix_spawn(
                     sealed.path if sealed else sys.executable,
                     [sys.executable, "-I", "-S", "-c", *self._arguments],
-                    {"LC_ALL": "C.UTF-8"},
+                    # What the linker binds later, it would write in each shim.
+                    {"LC_ALL": "C.UTF-8", "LD_BIND_NOW": "1"},
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, null, 0),
                         (os.POSIX_SPAWN_DUP2, null, 1),
@@ -157,11 +168,15 @@ class Launcher:
         number = self._number
         future: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        names = list(fds)
+        # A keeper's own first, of which the task's directory is that of any report.
+        own = [name for name in _KEPT if name in fds]
+        names = own + [name for name in fds if name not in _KEPT]
         while len(names) > process.SCM_MAX_FD:
             first, names = names[: process.SCM_MAX_FD], names[process.SCM_MAX_FD :]
             await self._send(pack("more", number, tuple(first)), [fds[name] for name in first])
-        order = pack("fork", number, kind, task, tuple(names))
+        order = fork_order(
+            number, len(own) if kind in _WITH_KEEPER else 0, kind, task, tuple(names)
+        )
         await self._send(order, [fds[name] for name in names])
         return await future
 
@@ -192,12 +207,14 @@ class Launcher:
         if not data:
             self._lose()
             return
+        if data[0] == FORK and fds:
+            number, pid = read_fork_answer(data)
+            self._answer(number, (pid, fds.pop()))
+            return
         match unpack(data):
             case ("hello", str(build), int()):
                 if self._hello is not None and not self._hello.done():
                     self._hello.set_result(build)
-            case ("forked", int(number), int(pid)) if fds:
-                self._answer(number, (pid, fds.pop()))
             case ("failed", int(number), int(errno)):
                 self._refuse(number, errno)
             case _:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from runtime.container import shim, shim_birth
+from runtime.container import shim, shim_birth, shim_keeper
 from runtime.container.messages import Message
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import host_layout
@@ -41,6 +41,7 @@ def run_once() -> bool:
         return False
     process.default_signals(process.SIGCHLD)
     _run_task(directory)
+    _run_keeper()
     process.ignore_signals(process.SIGCHLD)
     _reap_shims()
     return True
@@ -78,6 +79,23 @@ def _run_task(directory: int) -> None:
         "netns": os.dup(directory),
     }
     shim.serve(("container", "warm-up"), fds, _spawn)
+
+
+def _run_keeper() -> None:
+    """Be the keeper of a task without a process, whose worker rests and whose next one ends."""
+    shim_keeper.keep([os.open("/dev/null", os.O_RDONLY), os.dup(0)], 1, _rest, _end)
+
+
+def _rest(link: shim_keeper.Link) -> None:
+    """Be a worker that rests; a descriptor of /dev/null is always readable."""
+    keeper = os.pidfd_open(link.keeper)  # in place of a first process: it does not end
+    link.rest((link.keeper, keeper), b"", [0], [])
+    os._exit(0)
+
+
+def _end(*_left: object) -> None:
+    """Be a worker that finds its task over."""
+    os._exit(0)
 
 
 def _pair() -> tuple[_socket.socket, _socket.socket]:

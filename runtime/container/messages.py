@@ -1,6 +1,7 @@
 """Messages between engine, launcher and shim, and the frames of a multiplexed stream.
 
-Launcher: `marshal` tuples, since both ends are one build of one interpreter and nothing is stored.
+Launcher: `marshal` tuples, since both ends are one build of one interpreter and nothing is stored;
+an order to fork is preceded by a head that it can be carried out by (`fork_order`).
 Shim: one datagram is one message of ASCII words with percent-encoded text, then optionally a
 newline and a payload; a shim may be older than the engine that talks to it, so verbs are only
 added. Frames are those of Docker's API (`POST /containers/{id}/attach`).
@@ -116,6 +117,46 @@ def frame(stream: int, data: bytes) -> bytes:
 def pack(*parts: str | int | tuple[str, ...]) -> bytes:
     """Encode a message between engine and launcher."""
     return marshal.dumps(parts)
+
+
+FORK = 0x66
+"""First byte of an order to fork and of its answer; that of a packed tuple is another one."""
+NUMBER = 9
+"""Bytes of a head with the number of the order, which the answer repeats."""
+
+
+def fork_order(number: int, kept: int, kind: str, task: str, names: tuple[str, ...]) -> bytes:
+    """Encode an order to fork.
+
+    The launcher reads its head only, and the process that it forks the rest: what the launcher
+    writes to while it reads becomes memory of each shim that it has forked before.
+
+    Args:
+        number: for the answer.
+        kept: how many of the descriptors a keeper holds; 0 for a process without a keeper.
+        kind: what the process is to be.
+        task: the name of the task.
+        names: of the descriptors.
+    """
+    return bytes((FORK, *number.to_bytes(NUMBER - 1, "big"), kept)) + pack(kind, task, names)
+
+
+def read_fork_order(data: bytes) -> tuple[str, str, tuple[str, ...]]:
+    """Return what an order to fork holds behind its head: kind, task, names of descriptors.
+
+    Raises:
+        MessageError: it is none.
+    """
+    match unpack(data[NUMBER + 1 :]):
+        case (str(kind), str(task), tuple(names)):
+            return kind, task, names
+        case _:
+            raise MessageError("not an order of the engine")
+
+
+def read_fork_answer(data: bytes) -> tuple[int, int]:
+    """Return (number of the order, process id): the answer is the head's number, then the id."""
+    return int.from_bytes(data[1:NUMBER], "big"), int.from_bytes(data[NUMBER:], "big")
 
 
 def unpack(data: bytes) -> tuple[object, ...]:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtime.container.shim_birth import Spawn
-    from runtime.container.shim_keeper import Link
+    from runtime.container.shim_keeper import Begin, Link
 
 REST_SECONDS = 1.0
 """How long a worker has nothing to do before it hands the task back to its keeper."""
 
 
-def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
-    """Be the shim of one task until it is over.
+def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn, link: Link | None = None) -> None:
+    """Serve one task from its making, to its end or until it rests.
 
     Args:
         kind: `container` or `exec`.
@@ -37,22 +37,25 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
         fds: descriptors by name: `control`, `plan`, `run` (the task's directory), `dir` (where the
             log is), `netns` and `store:*` (kept), and whatever `spawn` needs.
         spawn: makes the first process.
+        link: the keeper whose first worker we are; an exec, which is short or has somebody
+            attached to it, has none.
     """
+    if link is None:
+        _become_shim()
+    serve((kind, name), fds, spawn, link)
+
+
+def keep(fds: list[int], kept: int, begin: Begin) -> int:
+    """Be the keeper of a container's task; see `shim_keeper.keep`."""
     _become_shim()
-    if kind != "container":  # an exec is short, or somebody is attached to it
-        serve((kind, name), fds, spawn)
-        return
-    shim_keeper.keep(
-        fds,
-        lambda link: serve((kind, name), fds, spawn, link),
-        lambda link, state, given: resume(fds, link, state, given),
-    )
+    process.become_subreaper()
+    return shim_keeper.keep(fds, kept, begin, resume)
 
 
 def serve(
     task: tuple[str, str], fds: dict[str, int], spawn: Spawn, link: Link | None = None
 ) -> None:
-    """Serve one task from its making, to its end or until it rests; see `main`."""
+    """Do what `main` does, whoever's session this is."""
     loop = Loop()
     os.umask(0o177)
     control = Control(loop, listen(fds["run"]), fds["control"])
@@ -63,14 +66,14 @@ def serve(
     _run(loop, shim_task)
 
 
-def resume(fds: dict[str, int], link: Link, data: bytes, given: Sequence[int]) -> None:
+def resume(link: Link, data: bytes, given: Sequence[int], kept: Sequence[int]) -> None:
     """Serve a task that an earlier worker has left.
 
     Args:
-        fds: descriptors that the keeper holds: `run`, `netns`.
         link: the keeper.
         data: the state that was left.
         given: the descriptors that were left.
+        kept: the descriptors that the keeper holds: the task's directory, the network namespace.
     """
     state: dict[str, object] = marshal.loads(data)  # noqa: S302 - from our own process
     names = state["names"]
@@ -78,9 +81,9 @@ def resume(fds: dict[str, int], link: Link, data: bytes, given: Sequence[int]) -
     loop = Loop()
     os.umask(0o022)
     control = Control(loop, named["listener"], named.get("control", -1))
-    task = ShimTask(loop, control, link, ("container", str(state["name"])), fds["run"])
+    task = ShimTask(loop, control, link, ("container", str(state["name"])), kept[0])
     Verbs(loop, control, task)
-    task.resume(state, named, fds.get("netns", -1))
+    task.resume(state, named, kept[1] if len(kept) > 1 else -1)
     _run(loop, task)
 
 
@@ -101,7 +104,4 @@ def _become_shim() -> None:
     os.setsid()
     process.set_name("shoal-shim")
     process.default_signals(process.SIGCHLD)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    os.close(null)
+    os.dup2(0, 2)  # the launcher's other two are closed to the world already

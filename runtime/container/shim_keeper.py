@@ -12,6 +12,9 @@ children when a worker ends, and it holds the task's directory and network names
 
 A worker that ends without a word and with code 0 has finished the task. One that is killed takes
 the keeper along: the engine then sees a shim that died.
+
+A page that the keeper writes to is its own from then on, and each object that the interpreter has a
+reference to for a moment lies on one. So there are few functions here, with few objects each.
 """
 
 from __future__ import annotations
@@ -20,18 +23,19 @@ import _socket
 import os
 import select
 
-from runtime.linux import process
+from runtime.linux import process, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Begin = Callable[["Link"], None]
-    Resume = Callable[["Link", bytes, Sequence[int]], None]
+    Resume = Callable[["Link", bytes, Sequence[int], Sequence[int]], None]
 
 FREE = b"free"
 HEAD = 5
 """Bytes before the state: how many of the descriptors are to be watched, the first process."""
+_KIND = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
 _BROKEN = 70
 _DESERTED = 71
 
@@ -89,133 +93,122 @@ class Link:
 
 
 class _Keeper:
-    # Descriptors of processes instead of SIGCHLD: what goes through ctypes costs pages.
-    __slots__ = ("_first", "_first_fd", "_link", "_netns", "_rest", "_status", "_worker", "code")
+    """What the keeper knows: the task's first process, the worker, and what that has left."""
 
-    def __init__(self, netns: int) -> None:
-        process.become_subreaper()
-        self._netns = netns
-        self._worker = 0
-        self._link: _socket.socket
-        self._rest: tuple[bytes, list[int]] | None = None
-        self._first = 0
-        self._first_fd = -1
-        self._status: int | None = None
-        self.code = _BROKEN
-        """The exit code of the shim."""
+    # Descriptors of processes instead of SIGCHLD: a signal handler would write to more pages.
+    __slots__ = ("first", "kept", "link", "pid", "pidfd", "rest", "status", "worker")
 
-    def hire(self) -> Link | None:
-        """Fork a worker; returns its link in the worker, None in the keeper."""
-        kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, kind)
-        keeper = os.getpid()
-        self._worker = _fork()
-        if self._worker == 0:
-            ours.close()
-            process.set_name("shoal-worker")
-            return Link(theirs.detach(), keeper, self._first_fd)
-        theirs.close()
-        ours.setblocking(False)
-        self._link = ours
-        self._rest = None
-        return None
-
-    def close_others(self, fds: dict[str, int]) -> None:
-        """Close what the worker serves now."""
-        process.close_all([fd for name, fd in fds.items() if name not in ("run", "netns")])
-
-    def attend(self) -> tuple[bytes, list[int]] | None:
-        """Wait for the worker's end; returns what it handed over, None when the task is over."""
-        worker = os.pidfd_open(self._worker)
-        poll = select.poll()
-        poll.register(worker, select.POLLIN)
-        poll.register(self._link.fileno(), select.POLLIN)
-        if self._first_fd >= 0:
-            poll.register(self._first_fd, select.POLLIN)
-        while True:
-            for fd, _events in poll.poll():
-                if fd == worker:
-                    self._dismiss()
-                    os.close(worker)
-                    return self._rest
-                if fd == self._first_fd:
-                    poll.unregister(fd)
-                    self._tell()
-                elif not self._hear():
-                    poll.unregister(fd)
-
-    def sleep(self, watched: Sequence[int]) -> None:
-        """Wait until something happens on a descriptor, or the first process has ended."""
-        poll = select.poll()
-        for fd in (self._first_fd, *watched):
-            poll.register(fd, select.POLLIN)
-        poll.poll()
-
-    def _dismiss(self) -> None:
-        """Reap the worker, and take its last words."""
-        _pid, status = os.waitpid(self._worker, 0)
-        self.code = 0 if status == 0 else _BROKEN
-        while self._hear():
-            pass
-        self._link.close()
-
-    def _hear(self) -> bool:
-        """Take what the worker says; False when there is nothing, now or ever again."""
-        try:
-            data, fds = process.receive_message(self._link)
-        except OSError:
-            return False
-        if data == FREE and self._netns >= 0:
-            os.close(self._netns)
-            self._netns = -1
-        elif data and data != FREE:
-            if self._first_fd >= 0:
-                os.close(self._first_fd)
-            self._first_fd = fds.pop()
-            self._first = int.from_bytes(data[1:HEAD], "big")
-            self._rest = data, fds
-        return bool(data)
-
-    def _tell(self) -> None:
-        """Tell the worker how the first process ended."""
-        if self._status is None:
-            _pid, self._status = os.waitpid(self._first, 0)
-        try:
-            self._link.send(b"%d" % self._status)
-        except OSError:
-            return  # it is about to end; the next one is told
+    def __init__(self, kept: list[int]) -> None:
+        self.kept = kept
+        """The task's directory, and the network namespace while it is needed."""
+        self.pid = os.getpid()
+        self.first = 0
+        self.pidfd = -1
+        """Of the first process."""
+        self.status: int | None = None
+        """How the first process ended, once it is reaped."""
+        self.worker = 0
+        self.link: _socket.socket
+        self.rest: tuple[bytes, list[int]] | None = None
 
 
-def keep(fds: dict[str, int], begin: Begin, resume: Resume) -> None:
-    """Be the keeper of a container's task to its end; returns in the workers only.
+def keep(fds: list[int], kept: int, begin: Begin, resume: Resume) -> int:
+    """Be the keeper of a container's task; returns its exit code, or in its workers 0 at their end.
 
     Args:
-        fds: descriptors of the task: the keeper holds `run` and `netns`, and closes all others.
+        fds: descriptors of the task, those first that the keeper holds: the task's directory and
+            the network namespace.
+        kept: how many those are.
         begin: what the first worker does.
-        resume: what a later worker does, with the state and the descriptors of the one before.
+        resume: what a later worker does, with the state of the one before, its descriptors, and
+            those that the keeper holds.
     """
-    netns = fds.get("netns", -1)
-    keeper = _Keeper(netns)
-    link = keeper.hire()
+    keeper = _Keeper(fds[:kept])
+    link = _hire(keeper)
     if link is not None:
         begin(link)
-        return
-    keeper.close_others(fds)
-    while (rest := keeper.attend()) is not None:
-        state, given = rest
-        keeper.sleep(given[: state[0]])
-        link = keeper.hire()
+        return 0
+    process.close_all(fds[kept:])
+    while True:
+        code = _attend(keeper)
+        if keeper.rest is None:
+            return code
+        state, given = keeper.rest
+        poll = select.poll()
+        for fd in (keeper.pidfd, *given[: state[0]]):
+            poll.register(fd, select.POLLIN)
+        poll.poll()
+        link = _hire(keeper)
         if link is not None:
-            resume(link, state[HEAD:], given)
-            return
+            resume(link, state[HEAD:], given, keeper.kept)
+            return 0
         process.close_all(given)
-    os._exit(keeper.code)
 
 
-def _fork() -> int:
-    """Fork, as soon as the machine lets us."""
+def _hire(keeper: _Keeper) -> Link | None:
+    """Fork a worker; returns its link in the worker, None in the keeper."""
+    keeper.link, theirs = _socket.socketpair(_socket.AF_UNIX, _KIND)
+    keeper.rest = None
     while True:
         try:
-            return os.fork()
+            keeper.worker = syscalls.fork()
+            break
         except OSError:
             select.poll().poll(200)  # no memory or no process ids left for the moment
+    if keeper.worker == 0:
+        keeper.link.close()
+        process.set_name("shoal-worker")
+        return Link(theirs.detach(), keeper.pid, keeper.pidfd)
+    theirs.close()
+    return None
+
+
+def _attend(keeper: _Keeper) -> int:
+    """Wait for the end of the worker, which may leave something; returns a code for our own end."""
+    worker = os.pidfd_open(keeper.worker)
+    poll = select.poll()
+    for fd in (worker, keeper.link.fileno(), keeper.pidfd):
+        if fd >= 0:
+            poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _events in poll.poll():
+            if fd == worker:
+                _pid, status = os.waitpid(keeper.worker, 0)
+                while _hear(keeper):
+                    pass
+                keeper.link.close()
+                os.close(worker)
+                return 0 if status == 0 else _BROKEN
+            if fd == keeper.pidfd:
+                poll.unregister(fd)
+                _tell(keeper)
+            elif not _hear(keeper):
+                poll.unregister(fd)
+
+
+def _hear(keeper: _Keeper) -> bool:
+    """Take what the worker says; False when there is nothing, now or ever again."""
+    try:
+        data, fds = process.receive_message(keeper.link)
+    except OSError:
+        return False
+    if data == FREE:
+        process.close_all(keeper.kept[1:])
+        del keeper.kept[1:]
+    elif data:
+        if keeper.pidfd >= 0:
+            os.close(keeper.pidfd)
+        keeper.pidfd = fds.pop()
+        keeper.first = int.from_bytes(data[1:HEAD], "big")
+        keeper.rest = data, fds
+    return bool(data)
+
+
+def _tell(keeper: _Keeper) -> None:
+    """Tell the worker how the first process ended."""
+    if keeper.status is None:
+        _pid, keeper.status = os.waitpid(keeper.first, 0)
+    try:
+        keeper.link.send(b"%d" % keeper.status)
+    except OSError:
+        return  # it is about to end; the next one is told

@@ -19,6 +19,7 @@ from runtime.linux import process, syscalls
 
 if TYPE_CHECKING:
     from runtime.container.shim_birth import Spawn
+    from runtime.container.shim_keeper import Link
 
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
@@ -31,14 +32,16 @@ _STREAMS = ("stdin", "stdout", "stderr")
 _shim_main = shim.main
 
 
-def _main(kind: str, name: str, fds: dict[str, int], spawn: Spawn) -> None:
+def _main(
+    kind: str, name: str, fds: dict[str, int], spawn: Spawn, link: Link | None = None
+) -> None:
     """Be a shim; one whose name begins with `modules` reports what is loaded, first and last."""
     if not name.startswith("modules"):
-        _shim_main(kind, name, fds, spawn)
+        _shim_main(kind, name, fds, spawn, link)
     else:
         run = os.dup(fds["run"])
         loaded = sorted(sys.modules)
-        _shim_main(kind, name, fds, spawn)
+        _shim_main(kind, name, fds, spawn, link)
         lines = " ".join(loaded) + "\n" + " ".join(sorted(sys.modules)) + "\n"
         fd = os.open("modules", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=run)
         os.write(fd, lines.encode())

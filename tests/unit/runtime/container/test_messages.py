@@ -6,14 +6,19 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from runtime.container.messages import (
+    FORK,
     FRAME_HEADER,
     MAX_WORDS,
+    NUMBER,
     Message,
     MessageError,
     decode,
+    fork_order,
     frame,
     pack,
     quote,
+    read_fork_answer,
+    read_fork_order,
     unpack,
     unquote,
 )
@@ -87,3 +92,29 @@ def test_what_is_no_launcher_message_is_refused(data: bytes) -> None:
     except MessageError:
         return
     assert isinstance(parts[0], str)
+
+
+names = st.lists(st.text(max_size=20), max_size=5).map(tuple)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2), st.text(), names)
+def test_an_order_to_fork_is_a_head_and_a_tuple(
+    number: int, kept: int, task: str, names: tuple[str, ...]
+) -> None:
+    order = fork_order(number, kept, "container", task, names)
+    assert (order[0], order[NUMBER]) == (FORK, kept)
+    assert read_fork_order(order) == ("container", task, names)
+    assert read_fork_answer(order[:NUMBER] + (4321).to_bytes(4, "big")) == (number, 4321)
+
+
+@pytest.mark.parametrize("parts", [("hello", ""), ("more", 1, ("run",)), ("failed", 1, 11)])
+def test_an_order_to_fork_is_told_by_its_first_byte(
+    parts: tuple[str | int | tuple[str, ...], ...],
+) -> None:
+    assert pack(*parts)[0] != FORK
+
+
+@pytest.mark.parametrize("parts", [("container", "c.1"), ("container", 1, ("run",))])
+def test_another_tuple_is_no_order_to_fork(parts: tuple[str | int | tuple[str, ...], ...]) -> None:
+    with pytest.raises(MessageError, match="not an order"):
+        read_fork_order(fork_order(1, 0, "", "", ())[: NUMBER + 1] + pack(*parts))
