@@ -20,6 +20,7 @@ How ``shoal up`` runs, top to bottom: ``cli`` reads the command line and imports
               directions
   graph     The order of services, the circles in it, and the choice of some services with what
               they need
+  reachability  Who reaches whom: containers, their networks, names, ports and listeners
   errors    Every failure the client half reports, as one tree of classes
 
 commands/
@@ -40,6 +41,7 @@ commands/
              Compose
   engine     ``engine``: Shoal's own engine, started, stopped, described, installed, mended
   image      ``image pack``: make an image of programs that are installed on this machine
+  network    ``network map`` and ``network trace``: who reaches whom, and what stops a connection
   ui         ``ui``: the dashboard. Textual is imported here and nowhere before
   version    ``version``: of Shoal, and what it announces to be compatible with
   why        ``why``: why a container is in its state, out of all that the engine tells about

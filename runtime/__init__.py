@@ -365,6 +365,7 @@ network/
                      container
   kernel             Everything the network thread does: bridges, namespaces, packet filter, one
                      after the other
+  listening          What listens in a process's network namespace, read from /proc
   netlink            Netlink's rare calls, by pyroute2; the only module that imports it
   networks           Making, listing and removing networks
   nft_expressions    The expressions of nftables rules: what a rule loads, compares, looks up and

@@ -139,6 +139,9 @@ class ContainersPart(Protocol):
     async def top(self, ref: str, ps_args: str) -> JsonObject:
         """Return ``Titles`` and ``Processes``."""
 
+    def listeners(self, ref: str) -> Sequence[JsonObject]:
+        """Return ``Protocol``, ``Address`` and ``Port`` of who listens in a container."""
+
     async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
         """Remove stopped containers; returns their ids and the bytes gained."""
 
@@ -244,6 +247,10 @@ class ImagesPart(Protocol):
 
 class NetworksPart(Protocol):
     """Networks: ``/networks`` of the API. ``ref`` is an id, a unique id prefix or a name."""
+
+    @property
+    def obstacles(self) -> Sequence[str]:
+        """Rules of other firewalls that drop what containers send, each with what helps."""
 
     async def create(self, body: JsonObject) -> tuple[str, str]:
         """Create a network; returns its id and a warning or nothing."""

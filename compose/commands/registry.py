@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "kill": ("lifecycle", "Force stop service containers"),
     "logs": ("logs", "View output from containers"),
     "ls": ("status", "List running compose projects"),
+    "network": ("network", "Show who reaches whom, or follow one connection"),
     "pause": ("lifecycle", "Pause services"),
     "port": ("status", "Print the public port for a port binding"),
     "ps": ("status", "List containers"),

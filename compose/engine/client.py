@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from compose.engine.calls import filters_text
+from compose.engine.calls import filters_text, segment
 from compose.engine.containers import ContainerCalls
 from compose.engine.resources import ImageCalls, NetworkCalls, VolumeCalls
 from compose.engine.stream import json_lines
@@ -41,6 +41,16 @@ class EngineClient(ContainerCalls, ImageCalls, NetworkCalls, VolumeCalls):
         path = "/shoal/v1/doctor"
         answer = await (self.ask("POST", path) if repair else self.get(path))
         return cast("dict[str, list[wire.JsonObject]]", answer)["Findings"]
+
+    async def listeners(self, container: str) -> list[wire.JsonObject]:
+        """``GET /shoal/v1/containers/{id}/listeners``: who listens in a container."""
+        answer = await self.get(f"/shoal/v1/containers/{segment(container)}/listeners")
+        return cast("dict[str, list[wire.JsonObject]]", answer)["Listeners"]
+
+    async def obstacles(self) -> list[str]:
+        """``GET /shoal/v1/obstacles``: firewalls of others that drop what containers send."""
+        answer = await self.get("/shoal/v1/obstacles")
+        return cast("dict[str, list[str]]", answer)["Obstacles"]
 
     async def events(
         self,

@@ -45,6 +45,7 @@ class EndpointSettings(TypedDict, total=False):
     Gateway: str
     IPAddress: str
     GlobalIPv6Address: str
+    DNSNames: list[str] | None
 
 
 class NetworkMap(TypedDict, total=False):
@@ -362,6 +363,7 @@ class NetworkInspect(TypedDict, total=False):
     Internal: bool
     Attachable: bool
     Labels: dict[str, str] | None
+    Options: dict[str, str] | None
     Containers: dict[str, NetworkContainer] | None
 
 

@@ -34,8 +34,20 @@ async def examine(call: Call) -> Response:
     return answer({"Findings": found})
 
 
+def listeners(call: Call) -> Response:
+    """``GET /shoal/v1/containers/{id}/listeners``: who listens in a container, on what address."""
+    return answer({"Listeners": call.engine.containers.listeners(call.name)})
+
+
+def obstacles(call: Call) -> Response:
+    """``GET /shoal/v1/obstacles``: rules of other firewalls that drop what containers send."""
+    return answer({"Obstacles": call.engine.networks.obstacles})
+
+
 ROUTES = (
     Route("GET", "/shoal/v1/engine", describe_engine),
     Route("GET", "/shoal/v1/doctor", examine),
     Route("POST", "/shoal/v1/doctor", examine),
+    Route("GET", "/shoal/v1/containers/{id}/listeners", listeners),
+    Route("GET", "/shoal/v1/obstacles", obstacles),
 )

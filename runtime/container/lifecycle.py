@@ -30,6 +30,7 @@ from runtime.container.top import top
 from runtime.container.uninterrupted import Uninterrupted
 from runtime.container.update import update
 from runtime.errors import Conflict, EngineError, InvalidArgument, NotModified
+from runtime.network.listening import listeners
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -261,6 +262,19 @@ class Containers:
     async def top(self, ref: str, ps_args: str) -> JsonObject:
         """Return ``Titles`` and ``Processes``."""
         return await top(self.parts, self.find(ref), ps_args)
+
+    def listeners(self, ref: str) -> Sequence[JsonObject]:
+        """Return who listens in a container's network namespace."""
+        container = self.find(ref)
+        if not container.state.active:
+            raise Conflict(f"container {container.id} is not running")
+        try:
+            found = listeners(container.state.pid)
+        except OSError as error:
+            raise Conflict(f"container {container.id} is not running") from error
+        return [
+            {"Protocol": one.protocol, "Address": one.address, "Port": one.port} for one in found
+        ]
 
     async def prune(self, filters: Filters) -> tuple[Sequence[str], int]:
         """Remove stopped containers; returns their ids and the bytes gained."""

@@ -38,6 +38,11 @@ class ContainerNetworks:
         self._controller = parts.networks
         self._whole = Uninterrupted()
 
+    @property
+    def obstacles(self) -> Sequence[str]:
+        """Rules of other firewalls that drop what containers send, each with what helps."""
+        return self._controller.obstacles
+
     async def create(self, body: JsonObject) -> tuple[str, str]:
         """Create a network; returns its id and a warning or nothing."""
         return await self._whole(self._controller.create(body))

@@ -135,3 +135,14 @@ async def test_the_doctor_is_asked_and_repairs(api: Api) -> None:
     assert [finding["Repaired"] for finding in document["Findings"]] == [True]
     document = (await api.call("GET", "/shoal/v1/doctor")).json()
     assert document == {"Findings": []}
+
+
+async def test_who_listens_and_what_is_in_the_way_is_told(api: Api) -> None:
+    body = {"Image": "busybox", "Cmd": ["x"]}
+    made: Any = (await api.call("POST", "/containers/create?name=web", body)).json()
+    document: Any = (await api.call("GET", "/shoal/v1/containers/web/listeners")).json()
+    assert document == {"Listeners": [{"Protocol": "tcp", "Address": "0.0.0.0", "Port": 80}]}
+    assert (await api.call("GET", f"/shoal/v1/containers/{made['Id']}/listeners")).status == 200
+    assert (await api.call("GET", "/shoal/v1/containers/none/listeners")).status == 404
+    document = (await api.call("GET", "/shoal/v1/obstacles")).json()
+    assert document == {"Obstacles": ["a rule is in the way: remove it"]}

@@ -300,6 +300,11 @@ class FakeContainers:
             "Mounts": [],
         }
 
+    def listeners(self, ref: str) -> Sequence[JsonObject]:
+        """Tell that a web server listens."""
+        self.find(ref)
+        return [{"Protocol": "tcp", "Address": "0.0.0.0", "Port": 80}]
+
     async def top(self, ref: str, ps_args: str) -> JsonObject:
         """List processes."""
         self.find(ref)

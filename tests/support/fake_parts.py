@@ -251,6 +251,7 @@ class FakeNetworks:
         self.items: dict[str, JsonObject] = {}
         self.members: dict[str, dict[str, JsonObject]] = {}
         self.bodies: list[JsonObject] = []
+        self.obstacles = ["a rule is in the way: remove it"]
 
     async def create(self, body: JsonObject) -> tuple[str, str]:
         """Create a network."""
