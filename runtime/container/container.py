@@ -125,6 +125,8 @@ class Live:
     stop_asked: bool = False
     killed: bool = False
     """SIGKILL was sent to this run."""
+    stop_keeps_policy: bool = False
+    """It is stopped for a restart, or with the machine: its policy neither ends nor acts now."""
     restarting_by_hand: bool = False
     """It is stopped in order to be started again, so it does not remove itself."""
     removing: asyncio.Future[None] | None = None

@@ -112,7 +112,8 @@ class Ender:
             await self._finish(container, task)
         finally:
             live = container.live
-            live.task, live.stop_asked = None, False
+            live.task = None
+            live.stop_asked = live.stop_keeps_policy = False
             live.ended.set()
             notify(live.exit_waiters, container)
 

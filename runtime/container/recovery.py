@@ -126,6 +126,8 @@ class Recovery:
 
     async def _settle_running(self, container: Container, stopping: Intent | None) -> None:
         container.live.stop_asked = stopping is not None
+        # One that was not by hand belonged to a restart that ended with its engine.
+        container.live.stop_keeps_policy = stopping is not None and not container.manually_stopped
         await self._take(container, await self._parts.tasks.adopt(container.task_id))
         if stopping is not None and container.state.active:
             seconds = None

@@ -44,7 +44,8 @@ def next_restart(container: Container, now_ns: int) -> int | None:
 
 def _wanted(container: Container) -> bool:
     name = text(section(container.host_config, "RestartPolicy"), "Name")
-    if container.restarts_cancelled or container.live.stop_asked or container.state.removing:
+    live = container.live
+    if container.restarts_cancelled or live.stop_keeps_policy or container.state.removing:
         return False
     if name == "on-failure":
         return container.state.exit_code != 0 and _tries_left(container)

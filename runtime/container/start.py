@@ -118,7 +118,7 @@ class Starter:
         if not by_policy:
             container.manually_stopped = container.restarts_cancelled = False
             container.restart_count = container.backoff_ns = 0
-        live.stop_asked = live.killed = False
+        live.stop_asked = live.stop_keeps_policy = live.killed = False
         live.ended.clear()
         with parts.store.transaction() as transaction:
             transaction.begin(INTENT, container.id, container.run)

@@ -67,7 +67,7 @@ class Stopper:
             if not container.state.running:
                 raise NotModified(f"Container already stopped: {container.name}")
             run = container.run
-            container.live.stop_asked = True
+            container.live.stop_asked, container.live.stop_keeps_policy = True, not by_hand
             if by_hand:
                 _cancel_restarts(container, number)
             deadline = None if limit < 0 else time.time_ns() + limit * _SECOND
@@ -81,6 +81,8 @@ class Stopper:
         """Wait for the end of a container that was told to end; kill it after some seconds."""
         if await self._ended(container, run, seconds):
             return
+        if not container.live.stop_keeps_policy:
+            container.restarts_cancelled = True
         if await self._send(container, signals.SIGKILL):
             self._record_kill(container, signals.SIGKILL)
         await self._thaw(container)
