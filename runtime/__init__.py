@@ -18,6 +18,8 @@ imports `compose`, and this file imports nothing, so that shims start light.
   host_checks  What a host must have before an engine can start; each lack is one line with its
                remedy
   names        Ids and random names of containers, networks and volumes
+  neighbours   Engines side by side: each is registered, and what dead ones left behind is taken
+               away
   ownership    Who owns the directories of an engine: lock files, the process id, the boot they
                belong to
   record       Slotted records: what ``@dataclass(slots=True)`` gives, frozen or not, without

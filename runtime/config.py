@@ -2,7 +2,7 @@
 
 Sources, the later one wins: built-in defaults, ``/etc/shoal/daemon.json`` (keys of Docker's
 daemon.json; ``SHOAL_CONFIG`` names another file), environment (``SHOAL_DATA_ROOT``,
-``SHOAL_RUN_ROOT``), command line.
+``SHOAL_RUN_ROOT``, ``SHOAL_REGISTRY``), command line.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class EngineConfig:
     runtimes: Mapping[str, RuntimeProgram] = field(default_factory=dict)
     default_runtime: str = ""
     cdi_directories: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
+    registry: str = "/run/shoal-engines"
 
     @property
     def tag(self) -> str:
@@ -121,6 +122,13 @@ class EngineConfig:
         return f"sh0{self.tag}" if self.tag else "shoal0"
 
 
+_VARIABLES = {
+    "data_root": "SHOAL_DATA_ROOT",
+    "run_root": "SHOAL_RUN_ROOT",
+    "registry": "SHOAL_REGISTRY",
+}
+
+
 def load_config(
     arguments: Mapping[str, object], environ: Mapping[str, str], path: str | None = None
 ) -> EngineConfig:
@@ -135,7 +143,7 @@ def load_config(
         InvalidArgument: the file is not valid, or names an unknown key.
     """
     values = _from_file(path or environ.get("SHOAL_CONFIG") or CONFIG_FILE)
-    for name, variable in (("data_root", "SHOAL_DATA_ROOT"), ("run_root", "SHOAL_RUN_ROOT")):
+    for name, variable in _VARIABLES.items():
         if environ.get(variable):
             values[name] = environ[variable]
     in_file = values.get("runtimes")

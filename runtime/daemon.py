@@ -34,6 +34,7 @@ from runtime.errors import EngineError, InvalidArgument
 from runtime.host_checks import allow_many_files, check_host
 from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
 from runtime.http_server.server import HttpServer
+from runtime.neighbours import Registration, sweep
 from runtime.ownership import Ownership, forget_tasks_of_earlier_boot
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Ownership(config):
             _start_logging(config)
             forget_tasks_of_earlier_boot(config)
-            asyncio.run(Daemon(config, _tls(options)).run())
+            with Registration(config):
+                sweep(config)
+                asyncio.run(Daemon(config, _tls(options)).run())
     except EngineError as error:
         sys.stderr.write(f"shoald: {error.message}\n")
         return 1

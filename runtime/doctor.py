@@ -18,6 +18,7 @@ from runtime.errors import EngineError
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import Cgroup, host_layout
 from runtime.linux.trees import remove_tree
+from runtime.neighbours import bury, dead, traces
 from runtime.network import bridge, nftables
 from runtime.network.allocation import Allocation, Endpoint
 from runtime.network.fast_netlink import RouteSocket
@@ -261,6 +262,22 @@ def _publish(table: str, name: str, element: nftables.Element) -> None:
         socket.commit(batch)
 
 
+def check_neighbours(known: Known) -> Iterator[Finding]:
+    """Find what killed engines have left that nothing uses, or whose data root is gone."""
+    for neighbour in dead(known.config):
+        count = len(neighbour.cgroup.processes())
+        left = traces(neighbour)
+        if left and (neighbour.unused or neighbour.gone):
+            why = "whose data root is gone" if neighbour.gone else "that was killed"
+            yield Finding(
+                "neighbours",
+                f"{', '.join(left)} of the engine of"
+                f" {neighbour.data_root}, {why} ({count} processes)",
+                "kills what runs and removes the rest" if count else "removes it",
+                lambda table=neighbour.table: bury(known.config, table),  # type: ignore[misc]
+            )
+
+
 CHECKS = (
     check_mounts,
     check_links,
@@ -268,6 +285,7 @@ CHECKS = (
     check_leases,
     check_directories,
     check_filter,
+    check_neighbours,
 )
 
 

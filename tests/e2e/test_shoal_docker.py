@@ -26,7 +26,8 @@ FOR_EVER = ("busybox", "sleep", "1000")
 @pytest.fixture(scope="module")
 def shoal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShoalProgram]:
     """One engine for the module, with a container that the recorded command lines are about."""
-    program = ShoalProgram(tmp_path_factory.mktemp("shoal"))
+    work = tmp_path_factory.mktemp("shoal")
+    program = ShoalProgram(work, registry=str(work / "registry"))
     program.load_busybox()
     start_container(program)
     yield program
@@ -179,7 +180,7 @@ def test_the_engines_log_and_its_doctor(shoal: ShoalProgram) -> None:
 
 
 def test_the_doctor_needs_no_engine(tmp_path: Path) -> None:
-    shoal = ShoalProgram(tmp_path)
+    shoal = ShoalProgram(tmp_path, registry=str(tmp_path / "registry"))
     shoal("engine", "start")
     shoal("engine", "stop")
     stray = shoal.run_root / "tasks" / "nobody"

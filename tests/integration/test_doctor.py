@@ -32,7 +32,10 @@ STRANGER = "f" * 64
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """One engine for the whole module, with a container that publishes a port."""
-    process = EngineProcess(tmp_path_factory.mktemp("engine")).start()
+    work = tmp_path_factory.mktemp("engine")
+    process = EngineProcess(work)
+    process.registry = str(work / "registry")  # other engines may be killed meanwhile
+    process.start()
     process.load_busybox()
     yield process
     process.close()
@@ -163,7 +166,11 @@ def _doctor(engine: EngineProcess, what: str) -> str:
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "SHOAL_CONFIG": str(engine.run_root / "none")},
+        env={
+            **os.environ,
+            "SHOAL_CONFIG": str(engine.run_root / "none"),
+            "SHOAL_REGISTRY": engine.registry,
+        },
     )
     return done.stdout + done.stderr
 

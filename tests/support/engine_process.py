@@ -74,6 +74,8 @@ class EngineProcess:
         self.log = work / "engine.log"
         self.program: tuple[str, ...] = ("-m", "runtime")
         """What the interpreter runs; tests of crashes put another program here."""
+        self.registry = ""
+        """Where this engine looks for others; "" for where all do."""
         self._arguments = ("--default-address-pool", pool, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
         self._archive = work / "busybox.tar"
@@ -95,6 +97,8 @@ class EngineProcess:
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith("SHOAL_")
         }
+        if self.registry:
+            environment["SHOAL_REGISTRY"] = self.registry
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [

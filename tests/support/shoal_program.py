@@ -24,7 +24,7 @@ Done = subprocess.CompletedProcess[str]
 class ShoalProgram:
     """Runs commands against an engine that lives below a temporary directory."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, *, registry: str = "") -> None:
         self.work = work
         self.data_root = work / "data"
         self.run_root = work / "run"
@@ -38,6 +38,7 @@ class ShoalProgram:
             "SHOAL_DATA_ROOT": str(self.data_root),
             "SHOAL_RUN_ROOT": str(self.run_root),
             "SHOAL_CONFIG": str(settings),
+            "SHOAL_REGISTRY": registry,
             "HOME": str(work),
             "LANG": "C.UTF-8",
         }
