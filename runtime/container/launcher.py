@@ -13,7 +13,7 @@ import os
 import select
 import sys
 
-from runtime.container import launcher_warmup, shim
+from runtime.container import launcher_warmup, shim, shim_keeper
 from runtime.container.messages import (
     FORK,
     NUMBER,
@@ -31,12 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from runtime.container.shim_birth import Spawn
-    from runtime.container.shim_keeper import Link
+    from runtime.container.shim_keeper import Begin, Given, Link
 
     Worker = Callable[[dict[str, int]], None]
-    Given = tuple[list[str], list[int]]
-    """Names that came before the order, all descriptors."""
-    Life = Callable[[bytes, Given, Link | None], None]
 
 
 def main(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker] | None = None) -> None:
@@ -156,8 +153,8 @@ def _fork_nothing() -> None:
     _fork(ours, fork_order(0, 0, "", "", ()), ([], []), lambda _order, _given, _link: None)
 
 
-def _life(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker]) -> Life:
-    """Return what a forked process does, all but a keeper."""
+def _life(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker]) -> Begin:
+    """Return what a forked process does, or the first worker of one that is a keeper."""
 
     def live(order: bytes, given: Given, link: Link | None) -> None:
         kind, task, last = read_fork_order(order)
@@ -171,7 +168,7 @@ def _life(spawners: Mapping[str, Spawn], workers: Mapping[str, Worker]) -> Life:
     return live
 
 
-def _fork(sock: _socket.socket, order: bytes, given: Given, life: Life) -> None:
+def _fork(sock: _socket.socket, order: bytes, given: Given, life: Begin) -> None:
     """Fork a process that lives its life, tell the engine, forget the descriptors."""
     try:
         pid = syscalls.fork()
@@ -188,13 +185,14 @@ def _fork(sock: _socket.socket, order: bytes, given: Given, life: Life) -> None:
     process.close_all(given[1])
 
 
-def _live(order: bytes, given: Given, life: Life) -> None:
+def _live(order: bytes, given: Given, life: Begin) -> None:
     """Run the child's life and end the process, whatever happens."""
     code = 70
     try:
-        kept = order[NUMBER]
-        if kept:
-            code = shim.keep(given[1], kept, lambda link: life(order, given, link))
+        if order[NUMBER]:
+            syscalls.begin_session(shim.NAME, adopts=True)
+            os.dup2(0, 2)  # the other two are closed to the world already
+            code = shim_keeper.keep(order, given, order[NUMBER], life, shim.resume)
         else:
             life(order, given, None)
             code = 0

@@ -83,13 +83,15 @@ def _run_task(directory: int) -> None:
 
 def _run_keeper() -> None:
     """Be the keeper of a task without a process, whose worker rests and whose next one ends."""
-    shim_keeper.keep([os.open("/dev/null", os.O_RDONLY), os.dup(0)], 1, _rest, _end)
+    fds = [os.open("/dev/null", os.O_RDONLY), os.dup(0)]
+    shim_keeper.keep(b"", ([], fds), 1, _rest, _end)
 
 
-def _rest(link: shim_keeper.Link) -> None:
+def _rest(_order: bytes, _given: object, link: shim_keeper.Link | None) -> None:
     """Be a worker that rests; a descriptor of /dev/null is always readable."""
-    keeper = os.pidfd_open(link.keeper)  # in place of a first process: it does not end
-    link.rest((link.keeper, keeper), b"", [0], [])
+    if link is not None:
+        keeper = os.pidfd_open(link.keeper)  # in place of a first process: it does not end
+        link.rest((link.keeper, keeper), b"", [0], [])
     os._exit(0)
 
 

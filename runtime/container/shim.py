@@ -10,20 +10,21 @@ from __future__ import annotations
 import marshal
 import os
 
-from runtime.container import shim_keeper
 from runtime.container.shim_control import Control, listen
 from runtime.container.shim_loop import Loop
 from runtime.container.shim_task import ShimTask
 from runtime.container.shim_verbs import Verbs
-from runtime.linux import process
+from runtime.linux import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtime.container.shim_birth import Spawn
-    from runtime.container.shim_keeper import Begin, Link
+    from runtime.container.shim_keeper import Link
 
+NAME = b"shoal-shim"
+"""What `ps` shows as the command of a shim."""
 REST_SECONDS = 1.0
 """How long a worker has nothing to do before it hands the task back to its keeper."""
 
@@ -41,15 +42,9 @@ def main(kind: str, name: str, fds: dict[str, int], spawn: Spawn, link: Link | N
             attached to it, has none.
     """
     if link is None:
-        _become_shim()
+        syscalls.begin_session(NAME, adopts=False)
+        os.dup2(0, 2)  # the launcher's other two are closed to the world already
     serve((kind, name), fds, spawn, link)
-
-
-def keep(fds: list[int], kept: int, begin: Begin) -> int:
-    """Be the keeper of a container's task; see `shim_keeper.keep`."""
-    _become_shim()
-    process.become_subreaper()
-    return shim_keeper.keep(fds, kept, begin, resume)
 
 
 def serve(
@@ -97,11 +92,3 @@ def _run(loop: Loop, task: ShimTask) -> None:
             return
         else:
             quiet = None
-
-
-def _become_shim() -> None:
-    """Leave the launcher's session, signals and standard streams behind."""
-    os.setsid()
-    process.set_name("shoal-shim")
-    process.default_signals(process.SIGCHLD)
-    os.dup2(0, 2)  # the launcher's other two are closed to the world already

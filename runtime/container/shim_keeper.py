@@ -13,8 +13,10 @@ children when a worker ends, and it holds the task's directory and network names
 A worker that ends without a word and with code 0 has finished the task. One that is killed takes
 the keeper along: the engine then sees a shim that died.
 
-A page that the keeper writes to is its own from then on, and each object that the interpreter has a
-reference to for a moment lies on one. So there are few functions here, with few objects each.
+A page that the keeper writes to is its own from then on, and so is each that the launcher writes to
+after it. A reference that the interpreter takes for a moment is a write: a function costs 8 kB,
+with a method and a number of its own 16. So there are few here, and none for clarity alone: with
+one per step a keeper owned 0.78 MB, and 0.43 as it stands.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Begin = Callable[["Link"], None]
+    Given = tuple[list[str], list[int]]
+    """Names of the first descriptors, when there are more than one message holds; all of them."""
+    Begin = Callable[[bytes, Given, "Link | None"], None]
     Resume = Callable[["Link", bytes, Sequence[int], Sequence[int]], None]
 
 FREE = b"free"
@@ -92,123 +96,127 @@ class Link:
         return int(data)
 
 
-class _Keeper:
-    """What the keeper knows: the task's first process, the worker, and what that has left."""
+class _Task:
+    """What the keeper knows."""
 
     # Descriptors of processes instead of SIGCHLD: a signal handler would write to more pages.
-    __slots__ = ("first", "kept", "link", "pid", "pidfd", "rest", "status", "worker")
+    __slots__ = ("code", "first", "kept", "link", "pidfd", "rest", "status")
 
-    def __init__(self, kept: list[int]) -> None:
-        self.kept = kept
-        """The task's directory, and the network namespace while it is needed."""
-        self.pid = os.getpid()
-        self.first = 0
-        self.pidfd = -1
-        """Of the first process."""
-        self.status: int | None = None
-        """How the first process ended, once it is reaped."""
-        self.worker = 0
-        self.link: _socket.socket
-        self.rest: tuple[bytes, list[int]] | None = None
+    code: int
+    """For our own end, once the worker is gone."""
+
+    kept: list[int]
+    """The task's directory, and the network namespace while it is needed."""
+    first: int
+    """The first process."""
+    pidfd: int
+    """Of the first process, -1 before it is made."""
+    status: int | None
+    """How the first process ended, once it is reaped."""
+    link: _socket.socket
+    rest: tuple[bytes, list[int]] | None
+    """What the worker has left."""
 
 
-def keep(fds: list[int], kept: int, begin: Begin, resume: Resume) -> int:
+def keep(order: bytes, given: Given, kept: int, begin: Begin, resume: Resume) -> int:
     """Be the keeper of a container's task; returns its exit code, or in its workers 0 at their end.
 
     Args:
-        fds: descriptors of the task, those first that the keeper holds: the task's directory and
-            the network namespace.
+        order: for `begin`.
+        given: for `begin`; of the descriptors those come first that the keeper holds: the task's
+            directory and the network namespace.
         kept: how many those are.
         begin: what the first worker does.
         resume: what a later worker does, with the state of the one before, its descriptors, and
             those that the keeper holds.
     """
-    keeper = _Keeper(fds[:kept])
-    link = _hire(keeper)
-    if link is not None:
-        begin(link)
-        return 0
-    process.close_all(fds[kept:])
+    task = _Task()
+    fds = given[1]
+    task.kept, task.pidfd, task.status = fds[:kept], -1, None
+    keeper = os.getpid()
+    rest = None
     while True:
-        code = _attend(keeper)
-        if keeper.rest is None:
-            return code
-        state, given = keeper.rest
+        task.link, theirs = _socket.socketpair(_socket.AF_UNIX, _KIND)
+        worker = _fork()
+        if worker == 0:
+            task.link.close()
+            process.set_name("shoal-worker")
+            link = Link(theirs.detach(), keeper, task.pidfd)
+            if rest is None:
+                begin(order, given, link)
+            else:
+                resume(link, rest[0][HEAD:], fds, task.kept)
+            return 0
+        theirs.close()
+        process.close_all(fds[kept:])
+        kept = 0  # of what a worker leaves
+        rest = _attend(task, worker)
+        if rest is None:
+            return task.code
+        fds = rest[1]
         poll = select.poll()
-        for fd in (keeper.pidfd, *given[: state[0]]):
+        for fd in (task.pidfd, *fds[: rest[0][0]]):
             poll.register(fd, select.POLLIN)
         poll.poll()
-        link = _hire(keeper)
-        if link is not None:
-            resume(link, state[HEAD:], given, keeper.kept)
-            return 0
-        process.close_all(given)
 
 
-def _hire(keeper: _Keeper) -> Link | None:
-    """Fork a worker; returns its link in the worker, None in the keeper."""
-    keeper.link, theirs = _socket.socketpair(_socket.AF_UNIX, _KIND)
-    keeper.rest = None
+def _fork() -> int:
+    """Fork, as soon as the machine lets us."""
     while True:
         try:
-            keeper.worker = syscalls.fork()
-            break
+            return syscalls.fork()
         except OSError:
             select.poll().poll(200)  # no memory or no process ids left for the moment
-    if keeper.worker == 0:
-        keeper.link.close()
-        process.set_name("shoal-worker")
-        return Link(theirs.detach(), keeper.pid, keeper.pidfd)
-    theirs.close()
-    return None
 
 
-def _attend(keeper: _Keeper) -> int:
-    """Wait for the end of the worker, which may leave something; returns a code for our own end."""
-    worker = os.pidfd_open(keeper.worker)
+def _attend(task: _Task, worker: int) -> tuple[bytes, list[int]] | None:
+    """Wait for the end of the worker; returns what it has left, None when the task is over."""
+    task.rest = None
+    gone = os.pidfd_open(worker)
     poll = select.poll()
-    for fd in (worker, keeper.link.fileno(), keeper.pidfd):
+    for fd in (gone, task.link.fileno(), task.pidfd):
         if fd >= 0:
             poll.register(fd, select.POLLIN)
     while True:
         for fd, _events in poll.poll():
-            if fd == worker:
-                _pid, status = os.waitpid(keeper.worker, 0)
-                while _hear(keeper):
+            if fd == gone:
+                _pid, status = os.waitpid(worker, 0)
+                while _hear(task):
                     pass
-                keeper.link.close()
-                os.close(worker)
-                return 0 if status == 0 else _BROKEN
-            if fd == keeper.pidfd:
+                task.link.close()
+                os.close(gone)
+                task.code = 0 if status == 0 else _BROKEN
+                return task.rest
+            if fd == task.pidfd:
                 poll.unregister(fd)
-                _tell(keeper)
-            elif not _hear(keeper):
+                _tell(task)
+            elif not _hear(task):
                 poll.unregister(fd)
 
 
-def _hear(keeper: _Keeper) -> bool:
+def _hear(task: _Task) -> bool:
     """Take what the worker says; False when there is nothing, now or ever again."""
     try:
-        data, fds = process.receive_message(keeper.link)
+        data, fds = process.receive_message(task.link)
     except OSError:
         return False
     if data == FREE:
-        process.close_all(keeper.kept[1:])
-        del keeper.kept[1:]
+        process.close_all(task.kept[1:])
+        del task.kept[1:]
     elif data:
-        if keeper.pidfd >= 0:
-            os.close(keeper.pidfd)
-        keeper.pidfd = fds.pop()
-        keeper.first = int.from_bytes(data[1:HEAD], "big")
-        keeper.rest = data, fds
+        if task.pidfd >= 0:
+            os.close(task.pidfd)
+        task.pidfd = fds.pop()
+        task.first = int.from_bytes(data[1:HEAD], "big")
+        task.rest = data, fds
     return bool(data)
 
 
-def _tell(keeper: _Keeper) -> None:
+def _tell(task: _Task) -> None:
     """Tell the worker how the first process ended."""
-    if keeper.status is None:
-        _pid, keeper.status = os.waitpid(keeper.first, 0)
+    if task.status is None:
+        _pid, task.status = os.waitpid(task.first, 0)
     try:
-        keeper.link.send(b"%d" % keeper.status)
+        task.link.send(b"%d" % task.status)
     except OSError:
         return  # it is about to end; the next one is told

@@ -28,7 +28,7 @@ _FD_SIZE = array.array("i").itemsize
 
 def set_name(name: str) -> None:
     """Set the name that `ps` shows as the command, at most 15 bytes."""
-    # Not by prctl: a call through ctypes makes 100 kB of every shim's memory its own.
+    # Not by prctl: a call with a prototype through ctypes makes 100 kB of memory a worker's own.
     fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
     os.write(fd, name.encode())
     os.close(fd)

@@ -47,6 +47,7 @@ CLONE_PARENT, CLONE_FS = 0x8000, 0x200
 
 CLOSE_RANGE_CLOEXEC = 4
 PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_READ, PR_CAPBSET_DROP = 4, 8, 23, 24
+PR_SET_NAME = 15
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 36, 38, 47
 PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 SECCOMP_SET_MODE_FILTER, SECCOMP_GET_ACTION_AVAIL = 1, 2
@@ -66,6 +67,7 @@ _RT_SIGACTION = (13, 134)[_COLUMN]
 _SECCOMP, _BPF, _KEYCTL = (317, 277)[_COLUMN], (321, 280)[_COLUMN], (250, 219)[_COLUMN]
 
 LIBRARY_SIGNALS = (32, 33)
+_SIGCHLD = 17
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # The child of clone3 must come back with the interpreter's lock held: PyDLL never lets go of it.
@@ -114,7 +116,10 @@ _number_struct = _system_call(_NUMBER, _TEXT, _NUMBER)
 _two_numbers_struct = _system_call(_NUMBER, _NUMBER, _TEXT)
 _two_structs = _system_call(_NUMBER, _TEXT, _TEXT, _NUMBER)
 _clone = _system_call(_TEXT, _NUMBER, library=_libc_with_lock)
-_fork: Callable[[], int] = getattr(ctypes.PyDLL(None), "_Fork", os.fork)
+# Without prototypes and without errno: what these calls need in memory is a few pages.
+_bare = ctypes.PyDLL(None)
+_bare_prctl, _bare_signal = _bare.prctl, _bare.signal
+_fork: Callable[[], int] = getattr(_bare, "_Fork", os.fork)
 
 
 def _path(path: str | bytes) -> bytes:
@@ -222,6 +227,23 @@ def fork() -> int:
     """
     pid = _fork()
     return os.fork() if pid < 0 else pid  # for the error
+
+
+def begin_session(name: bytes, *, adopts: bool) -> None:
+    """Begin a session; SIGCHLD gets its default effect back, so that children can be waited for.
+
+    The calls are those that write to least memory, and none of them can fail but that for the
+    session, of a process that leads one already.
+
+    Args:
+        name: what ``ps`` shows as the command, at most 15 bytes.
+        adopts: become the parent of descendants whose own parent ends.
+    """
+    os.setsid()
+    _bare_prctl(PR_SET_NAME, name)
+    _bare_signal(_SIGCHLD, 0)
+    if adopts:
+        _bare_prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def pidfd_getfd(pidfd: int, number: int) -> int:
