@@ -31,6 +31,10 @@ OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
 _LONGEST_PATH, _LONGEST_NAME = 4096, 255
 _FARTHEST = (1 << 33) * 1_000_000_000
 _OPEN_DIRECTORIES = 64
+_BAD_LINKS = {
+    errno.EXDEV: "path escapes from parent",
+    errno.ELOOP: "too many levels of symbolic links",
+}
 _LARGEST_ID = (1 << 32) - 2
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -192,7 +196,7 @@ class _Unpacker:
         if known is not None:
             return known
         try:
-            fd = paths.open_in_root(self._root_fd, path or ".", _DIRECTORY)
+            fd = self._open_directory(path or ".")
         except FileNotFoundError:
             handle = paths.make_directories(self._root_fd, path)
             try:
@@ -204,6 +208,20 @@ class _Unpacker:
             os.close(self._directories.pop(oldest))
         self._directories[path] = fd
         return fd
+
+    def _open_directory(self, path: str) -> int:
+        """Open a directory below the root.
+
+        Raises:
+            BadArchive: a symbolic link of the archive leads out of the root, or in a circle.
+        """
+        try:
+            return paths.open_beneath(self._root_fd, path, _DIRECTORY)
+        except OSError as error:
+            problem = _BAD_LINKS.get(error.errno or 0)
+            if problem is None:
+                raise
+            raise BadArchive(f"statat {path}: {problem}") from error
 
     def _owner(self, entry: TarEntry) -> tuple[int, int]:
         if self._rules.owner is not None:
@@ -375,7 +393,7 @@ class _Unpacker:
             raise BadArchive(f'invalid hardlink target "{entry.link}"')
         directory, _, last = target.rpartition("/")
         try:
-            source_fd = paths.open_in_root(self._root_fd, directory or ".", _DIRECTORY)
+            source_fd = self._open_directory(directory or ".")
         except OSError as error:
             raise BadArchive(f"linkat {entry.link}: no such file or directory") from error
         try:

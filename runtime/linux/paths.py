@@ -27,6 +27,58 @@ def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
     return syscalls.openat2(root_fd, path, flags, mode, resolve)
 
 
+def open_beneath(root_fd: int, path: str, flags: int) -> int:
+    """Open a path whose symbolic links stay below the root: an absolute one starts there.
+
+    Raises:
+        OSError: EXDEV where a relative link leads above the root.
+    """
+    resolve = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
+    try:
+        return syscalls.openat2(root_fd, path, flags, 0, resolve)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EAGAIN}:
+            raise
+    if _climbs(root_fd, path):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    return open_in_root(root_fd, path, flags)
+
+
+def _climbs(root_fd: int, path: str) -> bool:
+    """Tell whether a relative link on the way leads above the root; what is missing is no link."""
+    pending = _names(path)
+    done: list[str] = []
+    links = 0
+    while pending:
+        name = pending.pop()
+        if name == "..":
+            if not done:
+                return True
+            done.pop()
+            continue
+        target = _link_below(root_fd, "/".join(done) or ".", name)
+        if target is None:
+            done.append(name)
+            continue
+        links += 1
+        _refuse_loop(links, path)
+        if target.startswith("/"):
+            done, target = [], os.path.normpath(target)
+        pending += _names(target)
+    return False
+
+
+def _link_below(root_fd: int, directory: str, name: str) -> str | None:
+    try:
+        fd = open_in_root(root_fd, directory, _DIR)
+    except OSError:
+        return None
+    try:
+        return _read_link(fd, name)
+    finally:
+        os.close(fd)
+
+
 def make_directories(root_fd: int, path: str, mode: int = 0o755) -> int:
     """Open a directory below a root and make what is missing of it; the caller closes.
 

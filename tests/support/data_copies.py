@@ -158,6 +158,34 @@ WRITES: dict[str, Write] = {
         "/t/empty", (symlink("l", "../../../../tmp"), Member("l/evil", b"x\n"))
     ),
     "through an absolute link": Write("/t/empty", (symlink("l", "/tmp"), Member("l/evil", b"x\n"))),
+    "through an absolute link that climbs": Write(
+        "/t/empty", (symlink("l", "/../../new/x"), Member("l/evil", b"x\n"))
+    ),
+    "through a link that climbs and comes back": Write(
+        "/t", (symlink("l", "../t/old"), Member("l/evil", b"x\n")), (), "/t/old"
+    ),
+    "through a deep link that climbs": Write(
+        "/t/empty",
+        (folder("d/e"), symlink("d/e/l", "../../../tmp"), Member("d/e/l/sub/evil", b"x\n")),
+    ),
+    "through a chain of links that climbs": Write(
+        "/t/empty", (symlink("k", "l"), symlink("l", "../tmp"), Member("k/evil", b"x\n"))
+    ),
+    "through links in a circle": Write(
+        "/t/empty", (symlink("k", "l"), symlink("l", "k"), Member("k/evil", b"x\n"))
+    ),
+    "through a link that goes up and stays inside": Write(
+        "/t/empty", (folder("d"), symlink("d/l", "../new"), Member("d/l/evil", b"x\n"))
+    ),
+    "through a link that goes up from what is missing": Write(
+        "/t/empty", (symlink("l", "no/../../tmp"), Member("l/evil", b"x\n"))
+    ),
+    "a directory over a link that climbs": Write(
+        "/t/empty", (symlink("l", "../tmp"), folder("l"), Member("l/good", b"x\n"))
+    ),
+    "a hard link through a link that climbs": Write(
+        "/t/empty", (symlink("l", "../../etc"), hardlink("h", "l/passwd"))
+    ),
     "devices": Write(
         "/t/empty",
         (
