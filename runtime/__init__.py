@@ -27,6 +27,8 @@ imports `compose`, and this file imports nothing, so that shims start light.
   store        The metadata database: SQLite in WAL mode, the only module that talks SQL
   systemd      What an engine says to systemd and takes from it: ``sd_listen_fds(3)`` and
                ``sd_notify(3)``
+  volume_mounts  What the options of the ``local`` volume driver describe, mounted once while
+                 containers use it
   volumes      Named volumes: the ``local`` driver of ``/volumes`` (Docker Engine API) below
                ``<root>/volumes``
 

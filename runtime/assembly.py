@@ -163,6 +163,7 @@ class Assembly:
                 _log.warning("%s takes too long: left alone", close.__qualname__)
         _remove_empty(self.parts.config.cgroup_root)
         self._checkpoints.close()
+        self._volumes.close()
         self.parts.trash.close()
         self._disk.shutdown()
         self._mounts.shutdown()

@@ -2,7 +2,8 @@
 
 A volume is ``<root>/volumes/<name>/_data`` and a row. A directory without a row is registered again
 when the engine starts; nothing but a request removes one. Options ``type``, ``o`` and ``device``
-describe a file system that is mounted for each container, detached, and never on the host.
+describe a file system that is mounted while containers use it, and never on the host
+(`runtime.volume_mounts`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ import contextlib
 import os
 import re
 import secrets
-import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from runtime.errors import Conflict, EngineError, InvalidArgument, NotFound
-from runtime.linux import mounts, paths, trees
+from runtime.linux import paths, process, trees
 from runtime.names import new_id
 from runtime.record import record
+from runtime.volume_mounts import STORE, VolumeMounts, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from runtime.events import EventBus
@@ -40,7 +41,6 @@ PRUNE_FILTERS = frozenset({"label", "label!", "all"})
 _KIND, _REMOVAL = "volume", "volume-remove"
 _DATA, _MARK = "_data", "populating"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_OPTIONS = ("type", "o", "device", "size")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -96,6 +96,7 @@ class VolumeStore:
         self._volumes: dict[str, Volume] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._pruning = False
+        self._mounts = VolumeMounts()
         # Containers traverse it as whatever user they run as.
         os.makedirs(self._root, mode=0o701, exist_ok=True)
         os.makedirs(self._trash, mode=0o700, exist_ok=True)
@@ -131,7 +132,7 @@ class VolumeStore:
                 f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not'
                 " found"
             )
-        _check_options(name, options or {})
+        check_options(name, options or {})
         volume = Volume(name, _now(), "local", options, labels)
         os.makedirs(self.mountpoint(name), mode=0o755, exist_ok=True)
         self._register(volume)
@@ -284,24 +285,53 @@ class VolumeStore:
 
     # Mounting and filling --------------------------------------------------------------------
 
-    def open_mount_now(self, name: str) -> int:
-        """Return a detached mount of the volume's content, blocking; the caller closes it.
+    def mount_now(self, name: str, user: str) -> tuple[int, int]:
+        """Mount what a volume's options describe for a container that starts, blocking.
 
-        It is a clone of ``_data``, or of what the options ``type``, ``o``, ``device`` describe.
+        Returns a detached mount, and what the container's shim must keep as long as it runs; the
+        caller closes both. Containers that run at the same time have the same file system.
 
         Raises:
-            EngineError: the described file system cannot be mounted.
+            EngineError: it cannot be mounted.
         """
-        options = self.get(name).options
-        if not options:
-            return mounts.clone_tree(self.mountpoint(name))
+        with self._mounting(name):
+            return self._mounts.take(name, self.get(name).options or {}, user)
+
+    def look_now(self, name: str) -> int:
+        """Return a detached mount of what a volume's options describe, blocking.
+
+        It is what containers that run have mounted, else a mount of its own.
+
+        Raises:
+            EngineError: it cannot be mounted.
+        """
+        with self._mounting(name):
+            return self._mounts.look(name, self.get(name).options or {})
+
+    @contextlib.contextmanager
+    def _mounting(self, name: str) -> Iterator[None]:
         try:
-            return _mount_described(options)
+            yield
         except OSError as error:
+            options = self.get(name).options or {}
             raise EngineError(
                 f"error while mounting volume '{self.mountpoint(name)}': failed to mount local"
                 f" volume: {options.get('device')}: {error.strerror or error}"
             ) from error
+
+    def adopt(self, fds: Mapping[str, int], user: str) -> None:
+        """Take over the described volumes of a container that outlived its engine."""
+        for key, fd in fds.items():
+            if key.startswith(STORE):
+                self._mounts.adopt(key.removeprefix(STORE), fd, user)
+
+    def release(self, user: str) -> None:
+        """Unmount what only a container used that has ended."""
+        self._mounts.release(user)
+
+    def close(self) -> None:
+        """Let go of all mounts; containers keep theirs."""
+        self._mounts.close()
 
     async def populate(self, name: str, rootfs_fd: int, path: str) -> bool:
         """Fill an empty volume with the content, owner and mode of an image's directory.
@@ -314,10 +344,10 @@ class VolumeStore:
         Returns:
             True when the volume was empty and has been filled.
         """
-        if self.get(name).options:
-            return False
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
+            if self.get(name).options:
+                return await self._run(self._populate_described, name, rootfs_fd, path)
             shared = len(list(self.users(name))) > 1
             return await self._run(self._populate, name, rootfs_fd, path, shared)
 
@@ -325,9 +355,8 @@ class VolumeStore:
         data = self.mountpoint(name)
         if os.listdir(data):
             return False
-        try:
-            source = paths.open_in_root(rootfs_fd, path, _DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
+        source = _source(rootfs_fd, path)
+        if source is None:
             return False
         try:
             if shared:
@@ -336,6 +365,24 @@ class VolumeStore:
                 self._fill_beside(data, source)
         finally:
             os.close(source)
+        return True
+
+    def _populate_described(self, name: str, rootfs_fd: int, path: str) -> bool:
+        source = _source(rootfs_fd, path)
+        if source is None:
+            return False
+        mounted = -1
+        try:
+            mounted = self.look_now(name)
+            target = os.open(".", _DIRECTORY, dir_fd=mounted)
+            try:
+                if os.listdir(target):
+                    return False
+                trees.copy_tree(source, target)
+            finally:
+                os.close(target)
+        finally:
+            process.close_all([source, *([mounted] if mounted >= 0 else [])])
         return True
 
     def _fill_beside(self, data: str, source: int) -> None:
@@ -432,15 +479,12 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_options(name: str, options: Mapping[str, str]) -> None:
-    for key in options:
-        if key not in _OPTIONS:
-            raise InvalidArgument(f'create {name}: invalid option: "{key}"')
-    if "size" in options:
-        raise InvalidArgument(f"create {name}: quota size requested but no quota support")
-    for key in ("device", "type") if options else ():
-        if not options.get(key):
-            raise InvalidArgument(f'create {name}: missing required option: "{key}"')
+def _source(rootfs_fd: int, path: str) -> int | None:
+    """Open a directory of a root; None where there is none."""
+    try:
+        return paths.open_in_root(rootfs_fd, path, _DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _copy_into(directory: str, source: int) -> None:
@@ -449,29 +493,3 @@ def _copy_into(directory: str, source: int) -> None:
         trees.copy_tree(source, target)
     finally:
         os.close(target)
-
-
-def _mount_described(options: Mapping[str, str]) -> int:
-    """Mount what the options of the local driver describe (words of mount(8))."""
-    words = [word for word in options.get("o", "").split(",") if word]
-    device, kind = options["device"], options["type"]
-    if "bind" in words or "rbind" in words:
-        fd = mounts.clone_tree(device, recursive="rbind" in words)
-    else:
-        plain = [word for word in words if word not in mounts.ATTRIBUTES]
-        pairs = [word.partition("=")[::2] for word in plain if word != "defaults"]
-        fd = mounts.create(kind, [("source", device), *map(_resolved_address, pairs)])
-    try:
-        for word in words:
-            if word in mounts.ATTRIBUTES:
-                mounts.set_attributes(fd, *mounts.ATTRIBUTES[word])
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _resolved_address(pair: tuple[str, str]) -> tuple[str, str]:
-    """Turn the host name in ``addr=`` into an address: the kernel knows no names."""
-    key, value = pair
-    return (key, socket.gethostbyname(value)) if key == "addr" else (key, value)

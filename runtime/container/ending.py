@@ -164,6 +164,7 @@ async def clean_up(parts: Parts, container: Container) -> None:
 
     def remove_files() -> None:
         remove_cgroup(cgroup)
+        parts.volumes.release(container.id)
         parts.tasks.discard(container.task_id)
 
     loop = asyncio.get_running_loop()

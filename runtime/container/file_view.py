@@ -170,7 +170,7 @@ def _sources(parts: Parts, container: Container, made: list[int]) -> list[_Sourc
         if mount.type == "image":
             source.made = parts.snapshotter.view_now(parts.images.resolve(mount.source).layers)
         elif mount.type == "volume" and parts.volumes.get(mount.name).options:
-            source.made = parts.volumes.open_mount_now(mount.name)
+            source.made = parts.volumes.look_now(mount.name)
         if source.made >= 0:
             made.append(source.made)
         found = [other for other in found if other.target != mount.target]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from runtime.container.rootfs import GIVEN
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.linux import excursion, paths
+from runtime.volume_mounts import STORE
 
 if TYPE_CHECKING:
+    from runtime.container.container import Container
     from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
 
@@ -27,27 +29,37 @@ def given_name(target: str) -> str:
     return f"{GIVEN}{target}"
 
 
-def open_source(parts: Parts, mount: MountPoint) -> int:
-    """Make what a mount point needs; returns a mount to hand over, -1 for none. Blocks.
+def open_sources(parts: Parts, container: Container, fds: dict[str, int]) -> None:
+    """Make what a container's mount points need; what is to be handed over goes to `fds`. Blocks.
 
     Raises:
         InvalidArgument: the source of a bind is gone.
         NotFound: an image, a volume or a part of it is gone.
         EngineError: a described volume cannot be mounted, or a bind cannot propagate.
     """
-    if mount.type == "image":
-        layers = parts.images.resolve(mount.source).layers
-        return _part(parts.snapshotter.view_now(layers), mount.source, mount.subpath)
-    if mount.type == "volume":
-        if parts.volumes.get(mount.name).options:
-            fd = parts.volumes.open_mount_now(mount.name)
-            return _part(fd, parts.volumes.mountpoint(mount.name), mount.subpath)
-        if mount.subpath:
+    for mount in container.mounts:
+        given = given_name(mount.target)
+        if mount.type == "image":
+            layers = parts.images.resolve(mount.source).layers
+            view = parts.snapshotter.view_now(layers)
+            fds[given] = _part(view, mount.source, mount.subpath)
+        elif mount.type == "volume" and parts.volumes.get(mount.name).options:
+            fd, kept = parts.volumes.mount_now(mount.name, container.id)
+            _keep(fds, f"store:{STORE}{mount.name}", kept)
+            fds[given] = _part(fd, parts.volumes.mountpoint(mount.name), mount.subpath)
+        elif mount.type == "volume" and mount.subpath:
             _check_part(parts.volumes.mountpoint(mount.name), mount.subpath)
-    elif mount.type == "bind":
-        _make_directory(mount)
-        check_propagation(mount.source, mount.propagation)
-    return -1
+        elif mount.type == "bind":
+            _make_directory(mount)
+            check_propagation(mount.source, mount.propagation)
+
+
+def _keep(fds: dict[str, int], name: str, fd: int) -> None:
+    """Note a descriptor for the shim; a volume that is mounted at two places has one."""
+    if name in fds:
+        os.close(fd)
+    else:
+        fds[name] = fd
 
 
 def _make_directory(mount: MountPoint) -> None:

@@ -26,7 +26,7 @@ from runtime.container.lending import (
     open_shared_memory,
     require_running,
 )
-from runtime.container.mount_sources import given_name, open_source
+from runtime.container.mount_sources import given_name, open_sources
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
 from runtime.container.rootfs import GIVEN
@@ -68,10 +68,7 @@ class Planner:
             NotFound: an image or a volume is gone.
             EngineError: a described volume cannot be mounted.
         """
-        for mount in container.mounts:
-            fd = open_source(self._parts, mount)
-            if fd >= 0:
-                fds[given_name(mount.target)] = fd
+        open_sources(self._parts, container, fds)
         lender = self._lender(container, "NetworkMode")
         if lender is not None:
             require_running(lender, "net")

@@ -153,6 +153,7 @@ class Recovery:
         fds = await task.fds()
         try:
             await self._parts.networks.adopt(container.id, fds)
+            self._parts.volumes.adopt(fds, container.id)
             self._resume_log(container, task, fds)
         finally:
             process.close_all(list(fds.values()))

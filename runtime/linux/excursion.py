@@ -56,6 +56,31 @@ def copy_mount(namespace_fd: int, path: str) -> int:
     return run(work)
 
 
+def keep(mount_fd: int) -> int:
+    """Make a detached mount all that there is in a new mount namespace; returns that namespace.
+
+    The mount is there as long as somebody holds the descriptor.
+    """
+
+    def work() -> int:
+        syscalls.unshare(syscalls.CLONE_FS | syscalls.CLONE_NEWNS)
+        mounts.propagate("rprivate")
+        namespace = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                mounts.attach(mount_fd, root_fd)
+            finally:
+                os.close(root_fd)
+            mounts.pivot(mount_fd, isolated=True)
+        except BaseException:
+            os.close(namespace)
+            raise
+        return namespace
+
+    return run(work)
+
+
 def part_of(mount_fd: int, path: str) -> int:
     """Return a detached copy of a part of a detached mount, which stays as it is.
 

@@ -110,7 +110,7 @@ def test_an_absolute_name_is_taken_as_relative(target: Target) -> None:
 
 
 def test_links_on_the_way_are_followed_inside_the_root_only(target: Target) -> None:
-    target.unpack(tar(symlink("l", "/tmp"), file("l/x", "inside"), symlink("up", "../../.."),
+    target.unpack(tar(symlink("l", "/tmp"), file("l/x", "inside"), symlink("up", "/../../.."),
                       file("up/secret", "mine")))  # fmt: skip
     assert (target.root / "tmp/x").read_text() == "inside"
     assert (target.root / "secret").read_text() == "mine"
@@ -127,6 +127,12 @@ def test_links_on_the_way_are_followed_inside_the_root_only(target: Target) -> N
         ([hardlink("h", "../../secret")], 'invalid hardlink target "../../secret"'),
         ([hardlink("h", "nothing")], "linkat nothing: no such file or directory"),
         ([symlink("l", "/../../secret"), hardlink("h", "l/x")], "linkat l/x: no such file"),
+        (
+            [symlink("l", "../../.."), file("l/secret", "evil")],
+            "statat l: path escapes from parent",
+        ),
+        ([symlink("l", "../../.."), hardlink("h", "l/secret")], "statat l: path escapes"),
+        ([symlink("k", "l"), symlink("l", "k"), file("k/x")], "statat k: too many levels"),
         ([file("same", "1"), file("same", "2")], "duplicates of file paths not supported"),
         ([file("a"), file("a/b")], "not a directory"),
         ([file("a", "1"), Member("a")], "duplicates of file paths not supported"),
@@ -140,7 +146,7 @@ def test_links_on_the_way_are_followed_inside_the_root_only(target: Target) -> N
         ([file("a", pax={"uid": "4294967295"})], "invalid owner"),
         ([Member("a", kind=b"Z")], "unhandled tar header type 90"),
     ],
-    ids=range(18),
+    ids=range(21),
 )
 def test_a_hostile_layer_is_refused(target: Target, members: list[Member], message: str) -> None:
     with pytest.raises(BadArchive) as caught:
@@ -152,10 +158,12 @@ def test_a_hostile_layer_is_refused(target: Target, members: list[Member], messa
 
 def test_a_link_that_is_replaced_does_not_lead_outside(target: Target) -> None:
     """The directory is open when a link takes its place; nothing may go through either."""
-    rules = UnpackRules()
-    target.unpack(
-        tar(Member("a"), file("a/one"), symlink("a", "../../.."), file("a/secret", "evil")), rules
-    )
+    start = (Member("a"), file("a/one"))
+    target.unpack(tar(*start, symlink("a", "/../../.."), file("a/secret", "evil")), UnpackRules())
+    with pytest.raises(BadArchive, match="statat a: path escapes from parent"):
+        target.unpack(
+            tar(*start, symlink("a", "../../.."), file("a/secret", "worse")), UnpackRules()
+        )
     assert target.neighbour.read_text() == "secret"
     assert target.outside() == target.before
     assert (target.root / "secret").read_text() == "evil"

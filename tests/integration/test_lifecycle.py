@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.data_tars import Member, tar_of
 from tests.support.engine_process import EngineProcess
 from tests.support.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -296,6 +298,48 @@ def test_a_described_volume_is_mounted_for_the_container_alone(engine: EnginePro
     assert engine.wait(identifier) == 0
     assert b"tmpfs /data tmpfs" in engine.logs(identifier)
     assert b"size=1024k" in engine.logs(identifier)
+
+
+def test_a_described_volume_is_one_file_system_for_all_that_run(engine: EngineProcess) -> None:
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    body = {"Name": "common", "DriverOpts": options}
+    assert engine.call("POST", "/volumes/create", body).status == 201
+    host = {"NetworkMode": "none", "Binds": ["common:/data"]}
+    one = engine.run("sleep", "1000", HostConfig=host)
+    assert engine.exec(one, "touch", "/data/one")[0] == 0
+    two = engine.run("sleep", "1000", HostConfig=host)
+    assert engine.exec(two, "ls", "/data")[1] == b"one\n"
+    archive = tar_of([Member("copied", b"x")])
+    assert engine.call("PUT", f"/containers/{one}/archive?path=/data", archive).status == 200
+    engine.kill()
+    engine.start()
+    three = engine.run("ls", "/data", HostConfig=host)
+    assert engine.wait(three) == 0
+    assert engine.logs(three) == b"copied\none\n"
+    assert engine.call("POST", f"/containers/{one}/restart?t=0").status == 204
+    assert engine.exec(one, "ls", "/data")[1] == b"copied\none\n"
+    for identifier in (one, two):
+        assert engine.call("POST", f"/containers/{identifier}/kill").status == 204
+        engine.wait(identifier)
+    engine.start_container(two)
+    assert engine.exec(two, "ls", "/data")[1] == b""
+    for identifier in (one, two, three):
+        assert engine.call("DELETE", f"/containers/{identifier}?force=1").status == 204
+    assert engine.call("DELETE", "/volumes/common").status == 204
+
+
+def test_a_described_volume_that_is_empty_is_filled_from_the_image(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    options = {"type": "none", "device": str(tmp_path), "o": "bind"}
+    body = {"Name": "filled", "DriverOpts": options}
+    assert engine.call("POST", "/volumes/create", body).status == 201
+    host = {"NetworkMode": "none", "Binds": ["filled:/etc"]}
+    identifier = engine.create("true", HostConfig=host)
+    assert (tmp_path / "passwd").read_text().startswith("root:")
+    assert engine.call("DELETE", f"/containers/{identifier}").status == 204
+    assert engine.call("DELETE", "/volumes/filled").status == 204
+    assert (tmp_path / "passwd").exists()
 
 
 def test_namespaces_are_shared_with_a_running_container(engine: EngineProcess) -> None:

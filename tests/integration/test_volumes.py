@@ -97,19 +97,11 @@ def _listing(fd: int) -> list[str]:
         os.close(inner)
 
 
-def test_a_volume_is_mounted_by_descriptor(volumes: VolumeStore) -> None:
-    volumes.ensure("vol")
-    os.mkdir(f"{volumes.mountpoint('vol')}/mine")
-    fd = volumes.open_mount_now("vol")
-    assert _listing(fd) == ["mine"]
-    os.close(fd)
-
-
 def test_options_describe_a_bind(volumes: VolumeStore, tmp_path: Path) -> None:
     (tmp_path / "source" / "there").mkdir(parents=True)
     options = {"type": "none", "o": "bind,ro", "device": str(tmp_path / "source")}
     volumes.ensure("vol", options=options)
-    fd = volumes.open_mount_now("vol")
+    fd = volumes.look_now("vol")
     assert _listing(fd) == ["there"]
     with pytest.raises(OSError, match="Read-only"):
         os.mkdir("new", dir_fd=fd)
@@ -119,7 +111,7 @@ def test_options_describe_a_bind(volumes: VolumeStore, tmp_path: Path) -> None:
 def test_options_describe_a_file_system(volumes: VolumeStore) -> None:
     options = {"type": "tmpfs", "o": "size=1m,mode=0700,nosuid", "device": "tmpfs"}
     volumes.ensure("vol", options=options)
-    fd = volumes.open_mount_now("vol")
+    fd = volumes.look_now("vol")
     space = os.fstatvfs(fd)
     assert space.f_blocks * space.f_frsize == 1 << 20
     assert os.stat(".", dir_fd=fd).st_mode & 0o7777 == 0o700
@@ -132,4 +124,68 @@ def test_what_cannot_be_mounted_is_named(volumes: VolumeStore) -> None:
     with pytest.raises(
         EngineError, match=r"failed to mount local volume: /nowhere/at/all: No such"
     ):
-        volumes.open_mount_now("vol")
+        volumes.look_now("vol")
+
+
+TMPFS = {"type": "tmpfs", "o": "size=1m", "device": "tmpfs"}
+
+
+def _names(fd: int, make: str = "") -> list[str]:
+    """List a mount, after a directory was made there; closes it."""
+    try:
+        if make:
+            os.mkdir(make, dir_fd=fd)
+        return _listing(fd)
+    finally:
+        os.close(fd)
+
+
+def _mount(volumes: VolumeStore, user: str, make: str = "") -> tuple[list[str], int]:
+    fd, kept = volumes.mount_now("vol", user)
+    return _names(fd, make), kept
+
+
+def test_a_described_volume_is_mounted_as_long_as_somebody_uses_it(volumes: VolumeStore) -> None:
+    volumes.ensure("vol", options=TMPFS)
+    assert _names(volumes.look_now("vol"), "lost") == ["lost"]
+    listed, kept = _mount(volumes, "one", "a")
+    os.close(kept)
+    assert listed == ["a"]
+    listed, kept = _mount(volumes, "two", "b")
+    os.close(kept)
+    assert listed == ["a", "b"]
+    volumes.release("one")
+    volumes.release("one")
+    assert _names(volumes.look_now("vol"), "c") == ["a", "b", "c"]
+    volumes.release("two")
+    assert _names(volumes.look_now("vol")) == []
+    listed, kept = _mount(volumes, "one")
+    os.close(kept)
+    assert listed == []
+    volumes.release("one")
+
+
+def test_a_described_volume_is_found_again_by_what_a_shim_keeps(volumes: VolumeStore) -> None:
+    volumes.ensure("vol", options=TMPFS)
+    _listed, kept = _mount(volumes, "one", "a")
+    volumes.close()
+    assert _names(volumes.look_now("vol")) == []
+    volumes.adopt({"volume:vol": kept, "port:tcp:80": kept}, "one")
+    volumes.adopt({"volume:vol": kept}, "two")
+    os.close(kept)
+    assert _names(volumes.look_now("vol")) == ["a"]
+    volumes.release("one")
+    assert _names(volumes.look_now("vol")) == ["a"]
+    volumes.release("two")
+    assert _names(volumes.look_now("vol")) == []
+
+
+def test_a_volume_that_is_mounted_is_nowhere_on_the_host(volumes: VolumeStore) -> None:
+    volumes.ensure("vol", options={**TMPFS, "device": "shoal-test-described"})
+    _listed, kept = _mount(volumes, "one")
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        assert "shoal-test-described" not in file.read()
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        assert "shoal-test-described" not in file.read()
+    os.close(kept)
+    volumes.release("one")
