@@ -387,6 +387,8 @@ network/
                      Docker's
   sandboxes          The networks of running containers: made, adopted, changed while they run,
                      and taken down
+  vlan               The macvlan and ipvlan drivers: containers as machines on the network of a
+                     host's interface
 
 linux/
   bpf              The device filter of cgroup v2: an access list compiled to an eBPF program

@@ -15,7 +15,7 @@ cd "$root"
 suite=${SHOAL_VM_SUITE:-bookworm}
 keep=${SHOAL_VM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/shoal/vm}/$suite
 inside=(tests/vm/inside)
-for name in bridge init lifecycle oom overlay recovery rootfs task; do
+for name in bridge init lifecycle oom overlay recovery rootfs task vlan_networks; do
   inside+=("tests/integration/test_$name.py")
 done
 outside=(tests/vm/outside)

@@ -88,6 +88,9 @@ class Endpoint:
     settings: JsonObject = field(default_factory=dict)
     internal: bool = False
     default_bridge: bool = False
+    driver: str = BRIDGE
+    device_route: bool = False
+    """Whether its default route is the interface itself, without a gateway."""
     routed4: bool = False
     routed6: bool = False
     """Whether it is reached at its own address instead of by ports of the host."""

@@ -153,7 +153,7 @@ class Allocator:
             network, request.name, request.container_id, request.hostname, settings
         )
         endpoint.mac = given.lower() or random_mac()
-        if network.link:
+        if network.addressed:
             self.lease_addresses(tx, network, endpoint)
         return endpoint
 
@@ -169,11 +169,13 @@ class Allocator:
             container_id=container_id,
             container_name=name,
             interface="",
-            host_interface=f"shv{secrets.token_hex(4)}" if network.link else "",
+            host_interface=f"shv{secrets.token_hex(4)}" if network.addressed else "",
             mac="",
             settings=configured(settings),
             internal=network.internal,
             default_bridge=network.is_default_bridge,
+            driver=network.driver,
+            device_route=network.routes_by_device,
             routed4=options.mode4 == ROUTED,
             routed6=options.mode6 == ROUTED,
             trusted=bool(options.trusted),
@@ -191,7 +193,8 @@ class Allocator:
             key = "IPv4Address" if subnet.version == 4 else "IPv6Address"
             wanted = str(ipam_config(endpoint.settings).get(key) or "")
             address = self._lease(tx, network, subnet, endpoint.container_id, wanted)
-            gateway = "" if network.internal else subnet.gateway
+            without = network.internal or network.routes_by_device
+            gateway = "" if without else subnet.gateway
             if subnet.version == 4:
                 endpoint.address4, endpoint.prefix4 = address, subnet.prefix
                 endpoint.gateway4 = gateway
@@ -382,6 +385,7 @@ def is_direct(gateway: Endpoint, host_ip: str) -> bool:
 
 
 def external(endpoints: Iterable[Endpoint]) -> Endpoint | None:
-    """Return the endpoint that published ports lead to, None with internal networks only."""
+    """Return the endpoint that published ports lead to: the way out, if that is a bridge."""
     gateways = default_gateways(endpoints)
-    return gateways.get(4) or gateways.get(6)
+    way_out = gateways.get(4) or gateways.get(6)
+    return way_out if way_out is not None and way_out.driver == BRIDGE else None

@@ -6,11 +6,13 @@ container's namespace; the host's end is made through a socket of the host's.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.network import fast_netlink as netlink
 from runtime.network.bridge import write_sysctl
 from runtime.network.endpoint_settings import OPTION_SYSCTLS, link_local_addresses
+from runtime.network.vlan import Parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,24 +33,13 @@ def attach(
     inside: netlink.RouteSocket,
     netns: int,
     endpoint: Endpoint,
-    port: Port,
+    port: Port | Parent,
 ) -> int:
-    """Make the pair, give the inner end its addresses and bring it up; returns its index."""
-    veth = netlink.Veth(
-        endpoint.host_interface,
-        endpoint.interface,
-        bytes.fromhex(endpoint.mac.replace(":", "")),
-        netns,
-        port.bridge,
-        port.mtu,
-        0,
-    )
-    host.execute(
-        [
-            netlink.veth_add(veth),
-            netlink.bridge_port(veth.name, hairpin=True, isolated=port.isolated),
-        ]
-    )
+    """Make the link, give the inner end its addresses and bring it up; returns its index."""
+    if isinstance(port, Parent):
+        host.execute([_child(endpoint, port, netns)])
+    else:
+        host.execute(_pair(endpoint, port, netns))
     name = endpoint.interface
     index = netlink.index_of(name)
     if index is None:
@@ -65,6 +56,30 @@ def attach(
     ]
     inside.execute([*requests, netlink.link_up(name)])
     return index
+
+
+def _pair(endpoint: Endpoint, port: Port, netns: int) -> list[netlink.Request]:
+    veth = netlink.Veth(
+        endpoint.host_interface,
+        endpoint.interface,
+        bytes.fromhex(endpoint.mac.replace(":", "")),
+        netns,
+        port.bridge,
+        port.mtu,
+        0,
+    )
+    return [
+        netlink.veth_add(veth),
+        netlink.bridge_port(veth.name, hairpin=True, isolated=port.isolated),
+    ]
+
+
+def _child(endpoint: Endpoint, parent: Parent, netns: int) -> netlink.Request:
+    mac = bytes.fromhex(endpoint.mac.replace(":", ""))
+    name, kind = endpoint.interface, parent.kind
+    return netlink.child_add(
+        netlink.Child(name, kind, parent.link, netns, mac, 0, parent.mode, parent.flag)
+    )
 
 
 def _set_sysctls(endpoint: Endpoint) -> None:
@@ -119,9 +134,9 @@ def default_gateways(endpoints: Iterable[Endpoint]) -> dict[int, Endpoint]:
     for endpoint in sorted(endpoints, key=gateway_order):
         if endpoint.internal:
             continue
-        if endpoint.gateway4:
+        if endpoint.gateway4 or (endpoint.device_route and endpoint.address4):
             chosen.setdefault(4, endpoint)
-        if endpoint.gateway6:
+        if endpoint.gateway6 or (endpoint.device_route and endpoint.address6):
             chosen.setdefault(6, endpoint)
     return chosen
 
@@ -132,7 +147,10 @@ def set_default_routes(inside: netlink.RouteSocket, endpoints: Sequence[Endpoint
     for version, endpoint in default_gateways(endpoints).items():
         gateway = endpoint.gateway4 if version == 4 else endpoint.gateway6
         index = netlink.index_of(endpoint.interface)
-        if index is not None:
+        if index is not None and gateway:
             requests.append(netlink.default_route(index, gateway))
+        elif index is not None:
+            family = socket.AF_INET if version == 4 else socket.AF_INET6
+            requests.append(netlink.device_route(index, family))
     if requests:
         inside.execute(requests)

@@ -51,7 +51,7 @@ def endpoint_names(
     network: Network, name: str, container_id: str, hostname: str, settings: Settings
 ) -> list[str]:
     """Return what a container is called on a network: name, aliases, short id, hostname."""
-    if network.is_default_bridge or not network.link:
+    if network.is_default_bridge or not network.addressed:
         return []
     aliases = cast("Sequence[str]", settings.get("Aliases") or ())
     names = (name, *aliases, short_id(container_id), hostname)

@@ -37,11 +37,12 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 1, 3, 4, 10
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 18, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA, _VETH_INFO_PEER = 1, 2, 4, 5, 1
 _BR_FORWARD_DELAY, _BRPORT_STATE, _BRPORT_HAIRPIN, _BRPORT_ISOLATED = 1, 1, 4, 33
 _IFLA_AF_SPEC, _INET6_ADDR_GEN_MODE = 26, 8
+_MACVLAN_MODE, _IPVLAN_MODE, _IPVLAN_FLAGS, _VLAN_ID = 1, 1, 2, 1
 _NESTED = 0x8000
 IFF_UP, IFF_LOOPBACK = 0x1, 0x8
 
@@ -185,6 +186,58 @@ def veth_add(veth: Veth) -> Request:
     return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, f"make link {veth.name}")
 
 
+class Child(NamedTuple):
+    """An interface on a parent of this namespace, made in another one."""
+
+    name: str
+    kind: str
+    parent: int
+    netns: int
+    mac: bytes
+    """Only for macvlan: the others have their parent's."""
+    mtu: int
+    mode: int
+    flag: int
+
+
+def child_add(child: Child) -> Request:
+    """Ask for a macvlan or ipvlan interface; it is made down."""
+    if child.kind == "macvlan":
+        data = u32(_MACVLAN_MODE, child.mode)
+    else:
+        data = attribute(_IPVLAN_MODE, struct.pack("=H", child.mode))
+        data += attribute(_IPVLAN_FLAGS, struct.pack("=H", child.flag))
+    payload = (
+        _ifinfo()
+        + text(IFLA_IFNAME, child.name)
+        + u32(IFLA_LINK, child.parent)
+        + (attribute(IFLA_ADDRESS, child.mac) if child.kind == "macvlan" else b"")
+        + (u32(IFLA_MTU, child.mtu) if child.mtu else b"")
+        + u32(IFLA_NET_NS_FD, child.netns)
+        + nest(IFLA_LINKINFO, text(_INFO_KIND, child.kind), nest(_INFO_DATA, data))
+    )
+    what = f"failed to create the {child.kind} port"
+    return Request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, payload, what)
+
+
+def dummy_add(name: str) -> Request:
+    """Ask for an interface that leads nowhere."""
+    payload = _ifinfo(0, IFF_UP, IFF_UP) + text(IFLA_IFNAME, name)
+    payload += nest(IFLA_LINKINFO, text(_INFO_KIND, "dummy"))
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    return Request(RTM_NEWLINK, flags, payload, f"make dummy {name}", (errno_names.EEXIST,))
+
+
+def vlan_add(name: str, parent: int, number: int) -> Request:
+    """Ask for an interface of one VLAN of another interface."""
+    data = nest(_INFO_DATA, attribute(_VLAN_ID, struct.pack("=H", number)))
+    payload = _ifinfo(0, IFF_UP, IFF_UP) + text(IFLA_IFNAME, name) + u32(IFLA_LINK, parent)
+    payload += nest(IFLA_LINKINFO, text(_INFO_KIND, "vlan"), data)
+    what = f"failed to create {name} vlan link"
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    return Request(RTM_NEWLINK, flags, payload, what, (errno_names.EEXIST,))
+
+
 def bridge_port(name: str, *, hairpin: bool, isolated: bool) -> Request:
     """Set a bridge port's flags, and let it have no IPv6 address of its own.
 
@@ -284,6 +337,15 @@ def default_route(index: int, gateway: str, *, delete: bool = False) -> Request:
         return Request(RTM_DELROUTE, 0, payload, what, gone)
     flags = NLM_F_CREATE | NLM_F_REPLACE
     return Request(RTM_NEWROUTE, flags, payload, f"set default route via {gateway}")
+
+
+def device_route(index: int, family: int) -> Request:
+    """Set the default route to an interface itself, which knows no gateway."""
+    scope = _SCOPE_LINK if family == socket.AF_INET else _SCOPE_UNIVERSE
+    header = _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, 0)
+    flags = NLM_F_CREATE | NLM_F_REPLACE
+    payload = header + u32(_RTA_OIF, index)
+    return Request(RTM_NEWROUTE, flags, payload, "set default route to the interface")
 
 
 def pack_address(address: str) -> tuple[int, bytes]:

@@ -11,7 +11,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runtime.network import bridge, conntrack, foreign_firewalls
+from runtime.network import bridge, conntrack, foreign_firewalls, vlan
 from runtime.network.endpoint import Port
 from runtime.network.fast_netlink import RouteSocket, bridge_port_off, index_of
 from runtime.network.firewall import Firewall, Forwarding
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runtime.network.allocation import Endpoint
     from runtime.network.record import Network
+    from runtime.network.vlan import Parent
 
 _T = TypeVar("_T")
 
@@ -58,22 +59,27 @@ class KernelNetwork:
         self._nft.close()
 
     def add_network(self, network: Network) -> None:
-        """Make a network's bridge and let the packet filter know it."""
+        """Make a network's bridge and let the packet filter know it; or find its parent."""
+        if not network.is_bridge:
+            vlan.ensure_parent(self.namespaces.route, network)
+            return
         bridge.enable_forwarding(ipv6=network.ipv6)
         bridge.ensure_bridge(self.namespaces.route, network)
         self.firewall.add_network(network.filtered())
 
     def remove_network(self, network: Network) -> None:
         """Take a network out of the packet filter; its bridge is deleted by `LinkReaper`."""
-        self.firewall.remove_network(network.filtered())
+        if network.is_bridge:
+            self.firewall.remove_network(network.filtered())
 
     def rebuild(self, networks: Sequence[Network], forwardings: Sequence[Forwarding]) -> None:
         """Make bridges and packet filter equal to the records."""
-        if networks:
-            bridge.enable_forwarding(ipv6=any(network.ipv6 for network in networks))
-        for network in networks:
+        bridges = [network for network in networks if network.is_bridge]
+        if bridges:
+            bridge.enable_forwarding(ipv6=any(network.ipv6 for network in bridges))
+        for network in bridges:
             bridge.ensure_bridge(self.namespaces.route, network)
-        self.firewall.rebuild([network.filtered() for network in networks], forwardings)
+        self.firewall.rebuild([network.filtered() for network in bridges], forwardings)
         foreign_firewalls.admit(self._nft, self._table)
 
     def obstacles(self) -> list[str]:
@@ -91,11 +97,14 @@ class KernelNetwork:
         """Rebuild the packet filter if somebody flushed it; tells whether that was needed."""
         complete = self.firewall.is_complete()
         if not complete:
-            self.firewall.rebuild([network.filtered() for network in networks], forwardings)
+            bridges = [network for network in networks if network.is_bridge]
+            self.firewall.rebuild([network.filtered() for network in bridges], forwardings)
         foreign_firewalls.admit(self._nft, self._table)
         return not complete
 
-    def _port(self, network: Network) -> Port:
+    def _port(self, network: Network) -> Port | Parent:
+        if not network.is_bridge:
+            return vlan.ensure_parent(self.namespaces.route, network)
         index = index_of(network.link) or bridge.ensure_bridge(self.namespaces.route, network)
         options = network.bridge
         isolated = not options.icc and not bridge.bridged_frames_are_filtered()

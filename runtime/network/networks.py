@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from runtime.errors import Conflict, EngineError, Forbidden, InvalidArgument, NotFound
 from runtime.names import new_id, short_id
-from runtime.network import bridge_options, ipam
+from runtime.network import bridge_options, ipam, vlan
 from runtime.network.bridge_options import ISOLATED
 from runtime.network.fast_netlink import index_of
 from runtime.network.record import Network, parse_create
@@ -122,18 +122,18 @@ class Networks:
         subnets = [] if network.config_only else ipam.parse_config(given)
         network.user_subnets = bool(subnets)
         routes: list[str] = []
-        if network.link:
+        if network.addressed:
             routes = await self._kernel.run(lambda kernel: kernel.host_routes())
         # From here to the transaction nothing waits: names and subnets cannot be taken in between.
         self._check_names(network)
-        if network.link:
+        if network.addressed:
             network.subnets = self._complete(network, subnets, routes)
         with self._store.transaction() as tx:
             tx.put("network", network.id, network.to_json(), network.name)
             tx.begin(_CREATE, network.id)
         self._book.add(network)
         try:
-            if network.link:
+            if network.addressed:
                 await self._kernel.run(lambda kernel: kernel.add_network(network))
         except BaseException:
             await self._undo_create(network)
@@ -163,7 +163,10 @@ class Networks:
     def _check_names(self, network: Network) -> None:
         if self._book.named(network.name) is not None:
             raise Conflict(f"network with name {network.name} already exists")
-        if not network.link:
+        if network.driver in vlan.DRIVERS:
+            vlan.check_parent_shared(network, self._book)
+            network.link = vlan.own_link(network)
+        if not network.is_bridge:
             return
         if any(other.link == network.link for other in self._book):
             raise Forbidden(f"bridge name {network.link} is already in use by another network")
@@ -180,7 +183,9 @@ class Networks:
                 raise Forbidden(ipam.OVERLAP)
         versions = {subnet.version for subnet in subnets}
         if len(versions) < len(subnets):
-            raise Forbidden("bridge driver supports one subnet of each address family only")
+            raise Forbidden(
+                f"{network.driver} driver supports one subnet of each address family only"
+            )
         complete = list(subnets)
         if network.ipv4 and 4 not in versions:
             complete.insert(0, self._choose(routes))
@@ -206,7 +211,8 @@ class Networks:
     async def _undo_create(self, network: Network) -> None:
         self._book.discard(network)
         await self._kernel.run(lambda kernel: kernel.remove_network(network))
-        await self._reaper.delete(network.link)
+        if network.link:
+            await self._reaper.delete(network.link)
         with self._store.transaction() as tx:
             self._forget(tx, network)
 

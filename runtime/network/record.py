@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from runtime.errors import Forbidden, InvalidArgument, NotFound, NotImplementedByEngine
+from runtime.errors import Forbidden, InvalidArgument, NotFound
+from runtime.network import vlan
 from runtime.network.bridge_options import ISOLATED, BridgeOptions, check_modes, parse_options
 from runtime.network.firewall import FilteredNetwork
 from runtime.network.ipam import Subnet
@@ -71,8 +72,25 @@ class Network:
 
     @property
     def bridge(self) -> BridgeOptions:
-        """What its bridge is like."""
-        return parse_options(self.options)
+        """What its bridge is like; other drivers have options of their own."""
+        return parse_options(self.options if self.driver == "bridge" else {})
+
+    @property
+    def addressed(self) -> bool:
+        """Whether containers on it have addresses and an interface."""
+        return not self.config_only and self.driver in {"bridge", *vlan.DRIVERS}
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether it is a bridge of this host."""
+        return self.driver == "bridge" and not self.config_only
+
+    @property
+    def routes_by_device(self) -> bool:
+        """Whether containers on it have no gateway and route by their interface."""
+        if self.driver not in vlan.DRIVERS:
+            return False
+        return vlan.parse_vlan(self.driver, self.options).routes_by_device
 
     def bridge_address(self, subnet: Subnet) -> str:
         """Return the address that the host itself has in a subnet, "" for none."""
@@ -148,16 +166,19 @@ def parse_create(body: Mapping[str, object], identifier: str, created: str) -> N
     if ipam_driver != "default":
         raise NotFound(f'plugin "{ipam_driver}" not found')
     options = _texts(body, "Options")
-    bridge = parse_options(options)
+    bridge = parse_options(options if driver == "bridge" else {})
     check_modes(bridge, internal=bool(body.get("Internal")))
+    if driver in vlan.DRIVERS:
+        vlan.parse_vlan(driver, options)
     ipam_options = ipam.get("Options")
+    has_bridge = driver == "bridge" and not body.get("ConfigOnly")
     config_only = bool(body.get("ConfigOnly"))
     return Network(
         id=identifier,
         name=name,
         created=created,
         driver="null" if config_only else driver,
-        link="" if config_only else bridge.name or f"sh-{identifier[:12]}",
+        link=(bridge.name or f"sh-{identifier[:12]}") if has_bridge else "",
         ipv4=body.get("EnableIPv4") is not False,
         ipv6=bool(body.get("EnableIPv6")),
         internal=bool(body.get("Internal")),
@@ -172,7 +193,7 @@ def parse_create(body: Mapping[str, object], identifier: str, created: str) -> N
 
 
 def _check_driver(driver: str) -> None:
-    if driver == "bridge":
+    if driver in {"bridge", *vlan.DRIVERS}:
         return
     if driver in {"host", "null"}:
         raise Forbidden(f'only one instance of "{driver}" network is allowed')
@@ -180,10 +201,6 @@ def _check_driver(driver: str) -> None:
         raise Forbidden(
             'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to'
             " connect this node to swarm and try again."
-        )
-    if driver in {"macvlan", "ipvlan"}:
-        raise NotImplementedByEngine(
-            f'network driver "{driver}" is not supported by Shoal: use "bridge"'
         )
     raise NotFound(f'plugin "{driver}" not found')
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.linux import syscalls
 from runtime.network import fast_netlink as netlink
+from runtime.network.allocation import BRIDGE
 from runtime.network.endpoint import Port, attach, set_default_routes
 from runtime.network.firewall import name_server_rules
 from runtime.network.nftables import NftSocket
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from runtime.network.allocation import Endpoint
+    from runtime.network.vlan import Parent
 
 _OWN_NAMESPACE = "/proc/thread-self/ns/net"
 
@@ -88,7 +90,7 @@ class Namespaces:
             syscalls.setns(self._host, syscalls.CLONE_NEWNET)
 
     def build(
-        self, endpoints: Sequence[Endpoint], ports: Mapping[str, Port], *, names: bool
+        self, endpoints: Sequence[Endpoint], ports: Mapping[str, Port | Parent], *, names: bool
     ) -> BuiltSandbox:
         """Make a namespace with its endpoints.
 
@@ -114,7 +116,7 @@ class Namespaces:
             return BuiltSandbox(netns, sockets)
 
     def connect(
-        self, netns: int, endpoint: Endpoint, port: Port, others: Sequence[Endpoint]
+        self, netns: int, endpoint: Endpoint, port: Port | Parent, others: Sequence[Endpoint]
     ) -> None:
         """Add an endpoint to a running container, whose other endpoints are `others`."""
         with self.entered(netns), netlink.RouteSocket() as inside:
@@ -125,8 +127,10 @@ class Namespaces:
         """Take an endpoint out of service; deleting its link is left to the caller."""
         with self.entered(netns), netlink.RouteSocket() as inside:
             index = netlink.index_of(endpoint.interface)
-            if index is not None:
+            if index is not None and endpoint.driver == BRIDGE:
                 inside.execute([netlink.link_group(index, 0)])
+            elif index is not None:  # it has no end on the host to be deleted by
+                inside.execute([netlink.link_delete(index)])
             set_default_routes(inside, others)
 
     def name_sockets(self, netns: int) -> NameSockets:

@@ -166,7 +166,8 @@ class Sandboxes:
             self._zone.remove(endpoint)
         live.close()
         try:
-            names = [e.host_interface for e in live.allocation.endpoints if e.interface]
+            endpoints = live.allocation.endpoints
+            names = [e.host_interface for e in endpoints if e.interface and e.driver == BRIDGE]
             if names or live.forwardings:
                 forwardings = live.forwardings
                 await self._kernel.run(lambda kernel: kernel.teardown(forwardings, names))
@@ -299,7 +300,7 @@ class Sandboxes:
         if client is not None:
             self._update_client(client, allocation)
         await self._follow_gateway(live)
-        if endpoint.interface:
+        if endpoint.interface and endpoint.driver == BRIDGE:
             await self._reaper.delete(endpoint.host_interface)
         attachment = Attachment(endpoint.network_id, endpoint.network_name)
         attachment.hosts_dropped = list(own_lines(allocation, [endpoint]))

@@ -51,7 +51,7 @@ NOT_YET = (
     ("plugins", "none are listed; installing answers 501"),
     ("checkpoints", "501"),
     ("rootless", "the engine needs root and says so"),
-    ("network drivers", "bridge, host, none; macvlan, ipvlan and overlay are refused"),
+    ("network drivers", "bridge, host, none, macvlan, ipvlan; overlay and others are refused"),
     ("log drivers", "awslogs, fluentd, gcplogs, gelf and splunk are refused by name"),
     ("remote compose files", "`include`, `extends` and `-f` from git or OCI are refused"),
 )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.errors import InvalidArgument, NotFound, NotImplementedByEngine
+from runtime.errors import InvalidArgument, NotFound
 from runtime.network.allocation import Attachment
 from runtime.network.book import NetworkBook
 from runtime.network.endpoint import endpoint_sysctls
@@ -70,11 +70,6 @@ def test_bad_options_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         parse_create({"Name": "app", "Options": options}, ID, "")
     assert message in caught.value.message
-
-
-def test_what_shoal_lacks_names_what_to_use() -> None:
-    with pytest.raises(NotImplementedByEngine, match="is not supported by Shoal: use"):
-        parse_create({"Name": "app", "Driver": "macvlan"}, ID, "")
 
 
 def test_networks_are_found_by_id_name_and_prefix() -> None:
