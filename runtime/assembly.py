@@ -35,6 +35,7 @@ from runtime.image.image_store import ImageStore
 from runtime.image.images import Images
 from runtime.image.removal import ImageRemoval
 from runtime.image.snapshotter import Snapshotter
+from runtime.linux import syscalls
 from runtime.linux.cgroups import Cgroup, host_layout
 from runtime.network.controller import NetworkController
 from runtime.store import Store
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 _THREADS = 4
 _HISTORY = 256
 _CHECKPOINT_SECONDS = 1.0
+_QUIET_SECONDS = 3.0
+"""How long after the last checkpoint free memory is given back: trimming a heap takes some ms."""
 _CLOSE_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -70,7 +73,7 @@ class Assembly:
         self._disk = ThreadPoolExecutor(_THREADS, "disk")
         self._mounts = ThreadPoolExecutor(_THREADS, "mount")
         self._store = store = Store.open(config.database_path)
-        self._checkpoints = _Checkpoints(store)
+        self._housekeeping = _Housekeeping(store)
         self._bus = events = EventBus(store.events(_HISTORY))
         store.on_commit = self._after_commit
         self._launcher = Launcher(f"{config.cgroup_root}/shims")
@@ -136,6 +139,7 @@ class Assembly:
         self.parts.trash.empty()
         await self._recovery.finish()
         await self._removal.recover()
+        self._housekeeping.plan()  # a start leaves more behind than any request
 
     def longest_stop(self) -> int:
         """Return the seconds until the last container would be killed if all were stopped now."""
@@ -162,7 +166,7 @@ class Assembly:
             except TimeoutError:
                 _log.warning("%s takes too long: left alone", close.__qualname__)
         _remove_empty(self.parts.config.cgroup_root)
-        self._checkpoints.close()
+        self._housekeeping.close()
         self._volumes.close()
         self.parts.trash.close()
         self._disk.shutdown()
@@ -171,7 +175,7 @@ class Assembly:
 
     def _after_commit(self, events: list[JsonObject]) -> None:
         self._bus.deliver(events)
-        self._checkpoints.plan()
+        self._housekeeping.plan()
 
 
 def _host_facts(config: EngineConfig, runtimes: Runtimes) -> HostFacts:
@@ -193,16 +197,21 @@ def _remove_empty(root: str) -> None:
                 cgroup.remove()
 
 
-class _Checkpoints:
-    """Moves the database's log into its file, in a thread, a second after the last write."""
+class _Housekeeping:
+    """What is done after writes: the database's log goes into its file, free memory to the host.
+
+    The first in a thread, a second after a write; the second once it is quiet. An idle engine is
+    woken by neither.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._timer: asyncio.TimerHandle | None = None
+        self._trim: asyncio.TimerHandle | None = None
         self._running: asyncio.Future[None] | None = None
 
     def plan(self) -> None:
-        """Run a checkpoint a second from now, unless one is planned."""
+        """Begin a second from now, unless that is planned already."""
         if self._timer is None:
             with contextlib.suppress(RuntimeError):
                 loop = asyncio.get_running_loop()
@@ -210,10 +219,14 @@ class _Checkpoints:
 
     def close(self) -> None:
         """Plan nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._trim):
+            if timer is not None:
+                timer.cancel()
 
     def _begin(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
+        if self._trim is not None:
+            self._trim.cancel()
+        self._trim = loop.call_later(_QUIET_SECONDS, syscalls.trim_heap)
         self._running = loop.run_in_executor(None, self._store.checkpoint)

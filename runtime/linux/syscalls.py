@@ -246,6 +246,13 @@ def begin_session(name: bytes, *, adopts: bool) -> None:
         _bare_prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def trim_heap() -> None:
+    """Give the C library's free memory back to the kernel: malloc_trim(3), where there is one."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def pidfd_getfd(pidfd: int, number: int) -> int:
     """Return a duplicate of another process's descriptor, close-on-exec."""
     return _check(_numbers(_PIDFD_GETFD, pidfd, number, 0), f"descriptor {number}")
