@@ -111,6 +111,8 @@ container/
                     keys
   bundle            A task's directory below the run root: socket, exit record, netns link,
                     `config.json`
+  bundle_mounts     The root of a container as ``<bundle>/rootfs``, where only who makes the
+                    container sees it
   capability_set    Which capabilities a container gets: Docker's defaults, ``CapAdd``,
                     ``CapDrop``, ``Privileged``
   catalogue         All containers of an engine: look-up by id, prefix and name, and their rows in
@@ -146,6 +148,11 @@ container/
   filesystem        Files of a container for ``docker cp``, ``diff`` and ``export``
   health            Health: probes of a container and what follows from their results
                     (``Healthcheck``)
+  hook_gate         Where init waits while hooks run outside: the helper that makes init runs them
+  hook_plan         The section ``hooks`` of a runtime specification, compiled to the plan that shim
+                    and init run
+  hooks             Hooks: programs that a runtime specification wants to be run around a
+                    container's life
   host              What this host lets an engine give its containers: capabilities, seccomp,
                     AppArmor, init
   identity          Who the program runs as: names looked up in the container's own ``passwd`` and
@@ -217,6 +224,8 @@ container/
   planning          From a container's record to the plan of its next run, and the descriptors
                     that go with it
   ports             Port specifications of the ``expose`` and ``publish`` filters of lists
+  proc_files        What init writes into files of the container's procfs: labels of the program,
+                    and sysctls
   program           The last steps before the program: streams, directory, rights, look-up, execve
   recovery          Recovery: what an engine finds when it starts, and what it makes of it
   remove            Remove: a container, its directory, and its anonymous volumes when that is
@@ -250,6 +259,8 @@ container/
   shim_client       One attached client of a shim: its socket, its queue, its detach keys
   shim_control      The shim's end of the conversation with an engine: one connection, the newest
                     wins
+  shim_hooks        The hooks of a container's end (`poststop`), run by the shim before it tells of
+                    that end
   shim_keeper       The keeper: what a container's shim is while nothing happens, and parent of who
                     does its work
   shim_log          Logs of a task as its shim writes them: `json-file`, `local`, or what feeds a

@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.container.container import Container
+from runtime.container.hooks import CGROUP_SUFFIX
 from runtime.errors import EngineError
 from runtime.linux import process, syscalls
 from runtime.linux.cgroups import Cgroup, host_layout
@@ -138,7 +139,8 @@ def check_cgroups(known: Known) -> Iterator[Finding]:
     bases = set(layout.mounts.values()) | ({layout.unified} - {""})
     names = {name for base in bases for name in _names(base + root)}
     for name in sorted(names):
-        if len(name) == _ID_LENGTH and name not in known.active and not known.lives(name):
+        owner = name.removesuffix(CGROUP_SUFFIX)
+        if len(owner) == _ID_LENGTH and owner not in known.active and not known.lives(owner):
             cgroup = Cgroup(f"{root}/{name}")
             count = len(cgroup.processes())
             yield Finding(

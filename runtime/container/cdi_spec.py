@@ -160,6 +160,8 @@ def _all_edits(document: JsonObject) -> Iterator[JsonObject]:
 
 
 def _least_version(edits: JsonObject) -> str:
+    if edits.get("netDevices"):
+        return "1.1.0"
     if edits.get("additionalGids") or edits.get("intelRdt"):
         return "0.7.0"
     if any(text(node, "hostPath") for node in sections(edits, "deviceNodes")):

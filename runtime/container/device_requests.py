@@ -135,11 +135,21 @@ def _apply(spec: JsonObject, edits: JsonObject) -> None:
     spec["mounts"] = mounts
     for hook in sections(edits, "hooks"):
         _add_hook(spec, hook)
+    _add_refused(_part(spec, "linux"), edits)
     groups = edits.get("additionalGids")
     if isinstance(groups, list) and groups:
         user = _part(process, "user")
         own = cast("list[int]", user.get("additionalGids") or [])
         user["additionalGids"] = [*own, *(gid for gid in groups if gid and gid not in own)]
+
+
+def _add_refused(linux: JsonObject, edits: JsonObject) -> None:
+    """Put what no container gets into the specification all the same: it is refused there."""
+    if section(edits, "intelRdt"):
+        linux["intelRdt"] = section(edits, "intelRdt")
+    for device in sections(edits, "netDevices"):
+        name = {"name": text(device, "name")} if text(device, "name") else {}
+        _part(linux, "netDevices")[text(device, "hostInterfaceName")] = name
 
 
 def _part(document: JsonObject, key: str) -> JsonObject:

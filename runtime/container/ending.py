@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.container.container import duration_seconds
+from runtime.container.hooks import CGROUP_SUFFIX
 from runtime.container.mount_points import mounted, unmounted
 from runtime.container.restart import next_restart
 from runtime.errors import EngineError
@@ -158,14 +159,15 @@ async def _until_written(write: Callable[[], None]) -> None:
 
 
 async def clean_up(parts: Parts, container: Container) -> None:
-    """Undo network, cgroup and task directory of a run; does nothing the second time."""
-    cgroup = Cgroup(parts.cgroup_path(container))
+    """Undo network, cgroups and task directory of a run; does nothing the second time."""
+    path = parts.cgroup_path(container)
     await _forget_external(parts, container)
 
     def remove_files() -> None:
-        remove_cgroup(cgroup)
+        remove_cgroup(Cgroup(path))
         parts.volumes.release(container.id)
         parts.tasks.discard(container.task_id)
+        remove_cgroup(Cgroup(path + CGROUP_SUFFIX))  # last: hooks look for the directory
 
     loop = asyncio.get_running_loop()
     await asyncio.gather(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from runtime.container import program
+from runtime.container import bundle_mounts, program
 from runtime.container.failure import StartFailed, Step
 from runtime.container.rootfs import GIVEN
 from runtime.linux import mounts, paths, process, syscalls
@@ -88,12 +88,12 @@ def _mount_bundle(step: RuntimeStep, fds: dict[str, int]) -> None:
     given = {name: fd for name, fd in fds.items() if name.startswith(GIVEN)}
     sources = [_open_source(mount, given) for mount in step["mounts"]]
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    _keep_mounts_here(directory)
+    bundle_mounts.keep_here(directory)
     place_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _attach(place_fd, "rootfs", fds["rootfs"])
+        bundle_mounts.attach(place_fd, bundle_mounts.ROOTFS, fds["rootfs"])
         for mount, source in zip(step["mounts"], sources, strict=True):
-            _attach(place_fd, mount["place"], source)
+            bundle_mounts.attach(place_fd, mount["place"], source)
     finally:
         os.close(place_fd)
 
@@ -111,31 +111,6 @@ def _open_source(mount: BundleMount, given: dict[str, int]) -> int:
         return mounts.clone_tree("", inside, mount["recursive"])
     finally:
         os.close(inside)
-
-
-def _keep_mounts_here(directory: str) -> None:
-    """Let nothing that is mounted below a directory travel to the host."""
-    path = directory
-    while True:
-        try:
-            syscalls.mount("", path, "", syscalls.MS_PRIVATE)
-        except OSError:  # not a mount point: the one that holds it is further up
-            if path == "/":
-                raise
-            path = os.path.dirname(path)
-        else:
-            return
-
-
-def _attach(place_fd: int, name: str, mount_fd: int) -> None:
-    if paths.is_directory(mount_fd):
-        target = paths.make_directories(place_fd, name)
-    else:
-        target = paths.make_file(place_fd, name)
-    try:
-        mounts.attach(mount_fd, target)
-    finally:
-        os.close(target)
 
 
 # --- the driver ---------------------------------------------------------------------------------

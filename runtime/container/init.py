@@ -15,18 +15,18 @@ import gc
 import os
 import resource
 
-from runtime.container import console, program
+from runtime.container import console, hook_gate, hooks, proc_files, program
 from runtime.container.failure import StartFailed, Step
 from runtime.container.identity import Identity, LookupFailed, resolve
 from runtime.container.rootfs import GIVEN, Root
-from runtime.linux import mounts, namespaces, paths, process, syscalls
+from runtime.linux import mounts, namespaces, process, syscalls
 from runtime.linux.cgroups import Cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.container.plan_types import Plan, ProcessStep
+    from runtime.container.plan_types import HookPlan, Plan, ProcessStep
 
 _STREAMS = ("stdin", "stdout", "stderr")
 # Descriptor in the shim's hands -> kind of the namespace that the child joins.
@@ -101,7 +101,9 @@ def _spawn(
             namespaces.join(fds["pidns"], "pid")
     hold, release = os.pipe2(os.O_CLOEXEC)
     cgroup_fd = -1
+    gate = hook_gate.Gate(plan)
     try:
+        gate.show_root(fds)
         if cgroup.takes_births:
             _create_cgroup(plan, cgroup)
         if cgroup.takes_births or _enters_itself(plan):
@@ -113,15 +115,17 @@ def _spawn(
             else:
                 pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
         if pid == 0:
-            _child(steps, plan, fds, sync_fd, hold)
+            _child(steps, plan, fds, sync_fd, (hold, gate.inner))
         try:
             _prepare_from_outside(plan, pid, cgroup)
             os.write(release, b".")
+            gate.serve(pid, moved="pidns" in fds)
         except BaseException:
             _give_up(pid, pidfd, sibling=sibling)
             raise
         return pid, pidfd
     finally:
+        gate.close()
         process.close_all([fd for fd in (hold, release, cgroup_fd) if fd >= 0])
 
 
@@ -225,12 +229,15 @@ def _remove_quietly(cgroup: Cgroup) -> None:
 class _Child:
     """What the steps hand on to each other."""
 
-    __slots__ = ("fds", "hold", "identity", "in_cgroup", "plan", "root_fd", "sync")
+    __slots__ = ("fds", "gate", "hold", "hooks", "identity", "in_cgroup", "plan", "root_fd", "sync")
 
-    def __init__(self, plan: Plan, fds: dict[str, int], sync_fd: int, hold: int) -> None:
+    def __init__(
+        self, plan: Plan, fds: dict[str, int], sync_fd: int, waits: tuple[int, int]
+    ) -> None:
         self.plan = plan
+        self.hooks = plan.get("hooks")
         self.fds = fds
-        self.hold = hold
+        self.hold, self.gate = waits
         self.sync = _socket.socket(fileno=sync_fd)
         self.root_fd = -1
         self.in_cgroup = False
@@ -238,13 +245,17 @@ class _Child:
 
 
 def _child(
-    steps: Callable[[_Child], None], plan: Plan, fds: dict[str, int], sync_fd: int, hold: int
+    steps: Callable[[_Child], None],
+    plan: Plan,
+    fds: dict[str, int],
+    sync_fd: int,
+    waits: tuple[int, int],
 ) -> None:
     """Run the steps; whatever happens, this process ends here."""
     sync = -1
     try:
         gc.disable()
-        child = _Child(plan, fds, sync_fd, hold)
+        child = _Child(plan, fds, sync_fd, waits)
         sync = sync_fd
         process.hide_from_tracers()
         steps(child)
@@ -271,8 +282,9 @@ def _container_steps(child: _Child) -> None:
         _wait_for_parent(child)
     _join_namespaces(child)
     _become_session(plan)
-    program.limit_bounding(plan["process"])
-    root = Root(plan["root"], child.fds, plan["cgroup"], userns="user" in plan["namespaces"])
+    place = hook_gate.root_place(child.hooks)
+    root = Root(plan["root"], child.fds, plan["cgroup"], place=place)
+    root.userns = "user" in plan["namespaces"]
     child.root_fd = root.fd
     _isolate_mounts(plan)
     _look_up_user(child)
@@ -284,14 +296,28 @@ def _container_steps(child: _Child) -> None:
     root.make_devices()
     if plan["process"]["make_cwd"]:
         program.make_cwd(root.fd, plan["process"]["cwd"])
+    _run_early_hooks(child)
+    program.limit_bounding(plan["process"])
     root.enter()
     _open_streams(child)
     root.finish()
     _set_names(plan)
-    _set_labels(child)
-    _set_sysctls(child)
+    proc_files.set_labels(child.root_fd, child.plan["process"])
+    proc_files.set_sysctls(child.root_fd, plan["root"]["sysctls"])
     root.hide()
     _run_program(child)
+
+
+def _run_early_hooks(child: _Child) -> None:
+    """Run what comes between the mounts and the change of the root, here and outside."""
+    plan = child.hooks
+    if plan is None:
+        return
+    hook_gate.wait_for_runtime(plan, child.gate)
+    if hooks.CREATE_CONTAINER in plan["lists"]:
+        os.fchdir(child.root_fd)
+        document = hooks.state(plan, "creating", os.getpid())
+        hooks.run(plan, hooks.CREATE_CONTAINER, document, {})
 
 
 def _exec_steps(child: _Child) -> None:
@@ -307,17 +333,17 @@ def _exec_steps(child: _Child) -> None:
     child.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     _look_up_user(child)
     _open_streams(child)
-    _set_labels(child)
+    proc_files.set_labels(child.root_fd, child.plan["process"])
     _run_program(child)
 
 
 def _close_foreign(child: _Child) -> None:
     """Close what belongs to the shim: its control socket, its store, its ends of the pipes."""
-    kept = {0, 1, 2, child.sync.fileno(), child.hold}
+    kept = {0, 1, 2, child.sync.fileno(), child.hold, child.gate}
     wanted = ("rootfs", "target", *_JOINED, *_STREAMS)
     kept |= {fd for name, fd in child.fds.items() if name in wanted or name.startswith(GIVEN)}
     following = 0
-    for fd in sorted(kept):
+    for fd in sorted(fd for fd in kept if fd >= 0):
         if fd > following:
             syscalls.close_range(following, fd - 1)
         following = fd + 1
@@ -416,57 +442,6 @@ def _set_names(plan: Plan) -> None:
             syscalls.setdomainname(root["domainname"][:_LONGEST_NAME])
 
 
-_APPARMOR_REFUSED = (
-    "unable to apply apparmor profile: apparmor failed to apply profile: "
-    "write /proc/thread-self/attr/apparmor/exec"
-)
-
-
-def _set_labels(child: _Child) -> None:
-    """Ask AppArmor or SELinux for a profile of the program to come."""
-    step = child.plan["process"]
-    attributes = f"{os.getpid()}/attr"  # "self" is a symbolic link, which is not followed
-    if step["apparmor"]:
-        with Step("lsm", _APPARMOR_REFUSED):
-            try:
-                _write_proc(child, f"{attributes}/apparmor/exec", f"exec {step['apparmor']}")
-            except FileNotFoundError:
-                _write_proc(child, f"{attributes}/exec", f"exec {step['apparmor']}")
-    if step["selinux"]:
-        with Step("lsm", "unable to set selinux exec label"):
-            _write_proc(child, f"{attributes}/exec", step["selinux"])
-
-
-def _set_sysctls(child: _Child) -> None:
-    for name, value in child.plan["root"]["sysctls"]:
-        with Step("sysctl", f"open sysctl {name} file"):
-            fd = _open_proc(child, "sys/" + name.replace(".", "/"))
-        try:
-            with Step("sysctl", f'failed to write sysctl {name} = "{value}"'):
-                os.write(fd, value.encode())
-        finally:
-            os.close(fd)
-
-
-def _write_proc(child: _Child, path: str, text: str) -> None:
-    """Write a file of procfs that nothing may stand in for."""
-    fd = _open_proc(child, path)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
-def _open_proc(child: _Child, path: str) -> int:
-    """Open a file of procfs that nothing may stand in for (CVE-2019-19921, CVE-2025-52881)."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
-    proc_fd = paths.open_in_root(child.root_fd, "/proc", flags)
-    try:
-        return paths.open_proc(path, os.O_WRONLY, proc_fd)
-    finally:
-        os.close(proc_fd)
-
-
 def _run_program(child: _Child) -> None:
     """Take the user's rights, find the program, report, wait for the word, execute."""
     plan = child.plan
@@ -486,7 +461,20 @@ def _run_program(child: _Child) -> None:
     path = program.find_program(step["arguments"][0], environment)
     program.reset_signals()
     _set_late_limits(step)
+    hook_gate.wait_for_poststart(child.hooks, child.gate)
     os.write(child.sync.fileno(), b"created")
     if os.read(child.sync.fileno(), 16) != b"go":
         os._exit(_FAILED)
-    program.execute(path, plan, environment)
+    program.execute(path, plan, environment, lambda: _run_last_hooks(child.hooks, environment))
+
+
+def _run_last_hooks(plan: HookPlan | None, environment: dict[str, str]) -> None:
+    """Run what comes right before the program, with its rights; a failure is on its stderr."""
+    if plan is None or hooks.START_CONTAINER not in plan["lists"]:
+        return
+    try:
+        document = hooks.state(plan, "created", os.getpid())
+        hooks.run(plan, hooks.START_CONTAINER, document, environment)
+    except hooks.HookFailed as failure:
+        os.write(2, f"{failure}\n".encode("utf-8", "replace"))
+        os._exit(program.CANNOT_EXECUTE)

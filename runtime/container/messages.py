@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 """Version of the conversation between engine and shim; it grows when a verb is added."""
-MAX_WORDS = 4096
-"""Longest first line of a control message, in bytes."""
+MAX_WORDS = 16384
+"""Longest first line of a control message, in bytes: a failure's text has 4096, percent-encoded."""
 MAX_MESSAGE = 65536
 
 STDIN, STDOUT, STDERR = 0, 1, 2

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
+from runtime.container.hook_plan import compile_hooks
 from runtime.container.spec_fields import check_spec
 from runtime.container.start_errors import REFUSED_IN_INIT, RUNTIME_REFUSED
 from runtime.errors import EngineError, InvalidArgument
@@ -79,6 +80,7 @@ def compile_plan(
         "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
         "process": _process_step(process, user, groups, kind, policy),
         "root": _root_step(spec, linux),
+        "hooks": compile_hooks(spec, text(linux, "cgroupsPath").rpartition("/")[2]),
         "namespaces": kinds,
         "joined": [text(entry, "type") for entry in own if text(entry, "path")],
         "id_ranges": _id_ranges(linux) if "user" in kinds else None,

@@ -122,6 +122,28 @@ if TYPE_CHECKING:
         process: str
         mounts: list[BundleMount]
 
+    class HookStep(TypedDict):
+        """A program of ``hooks``.
+
+        ``environment`` None is that of whoever runs it, ``timeout`` has seconds, 0 for no limit.
+        """
+
+        path: str
+        arguments: list[str]
+        environment: dict[str, str] | None
+        timeout: int
+
+    class HookPlan(TypedDict):
+        """All hooks, by moment.
+
+        ``bundle`` is the directory of ``config.json``; ``state`` the container's state as JSON, in
+        two parts around what changes.
+        """
+
+        bundle: str
+        state: tuple[str, str]
+        lists: dict[str, list[HookStep]]
+
     class Plan(TypedDict, total=False):
         """Everything about one task. ``spec`` is the OCI runtime specification it came from.
 
@@ -133,6 +155,7 @@ if TYPE_CHECKING:
         spec: dict[str, object]
         process: ProcessStep
         root: RootStep
+        hooks: HookPlan | None
         namespaces: list[str]
         joined: list[str]
         id_ranges: IdRanges | None

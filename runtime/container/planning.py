@@ -18,6 +18,7 @@ from runtime.container.device_requests import device_groups, inject_devices
 from runtime.container.document import flag, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.file_view import open_running
+from runtime.container.hook_plan import in_bundle
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
 from runtime.container.lending import (
@@ -120,6 +121,8 @@ class Planner:
                 user=text(container.config, "User"),
                 groups=(*texts(container.host_config, "GroupAdd"), *device_groups(spec)),
             )
+            bundle = os.path.join(self._parts.config.tasks_path, container.task_id)
+            plan["hooks"] = in_bundle(plan["hooks"], bundle)
         except BaseException:
             for fd in fds.values():
                 os.close(fd)

@@ -17,11 +17,14 @@ from runtime.linux import capabilities, devices, paths, process, seccomp, syscal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runtime.container.plan_types import CapabilitySets, Plan, ProcessStep
 
 _STANDARD_SIGNALS = set(range(1, 32)) - {process.SIGKILL, 19}
 _AROUND_PASSWD = {"/etc", "/etc/passwd"}
-_CANNOT_EXECUTE = 255
+CANNOT_EXECUTE = 255
+"""Exit code when what stands between init and its program fails too late to be told."""
 
 
 def adopt_streams(fds: dict[str, int]) -> None:
@@ -244,10 +247,13 @@ def environment_with_home(plan: Plan, identity: Identity, root_fd: int) -> dict[
     return {**environment, "HOME": home}
 
 
-def execute(path: str, plan: Plan, environment: dict[str, str]) -> None:
+def execute(
+    path: str, plan: Plan, environment: dict[str, str], last: Callable[[], None] | None = None
+) -> None:
     """Load the filter, drop the rest of the capabilities, become the program; never returns.
 
-    From here on it counts as started: a bad format is told on the program's own stderr.
+    From here on it counts as started: a bad format is told on the program's own stderr. `last` is
+    called when nothing is left but execve.
     """
     step = plan["process"]
     try:
@@ -258,7 +264,9 @@ def execute(path: str, plan: Plan, environment: dict[str, str]) -> None:
             _apply(step["capabilities"], 0)
         if step["capabilities"]["ambient"]:
             capabilities.raise_ambient(step["capabilities"]["ambient"])
+        if last is not None:
+            last()
         os.execve(path, step["arguments"], environment)  # noqa: S606
     except OSError as error:
         os.write(2, f"exec {path}: {reason(error)}\n".encode("utf-8", "surrogateescape"))
-    os._exit(_CANNOT_EXECUTE)
+    os._exit(CANNOT_EXECUTE)

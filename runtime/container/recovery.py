@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runtime.container import create, ending, remove, start, stop
 from runtime.container.ending import clean_up
+from runtime.container.hooks import CGROUP_SUFFIX
 from runtime.container.networking import ContainerNetworks
 from runtime.container.restart import wanted_at_boot
 from runtime.container.task import ExitRecord, Task
@@ -231,8 +232,11 @@ class Recovery:
         for base in roots:
             with contextlib.suppress(OSError):
                 names.update(entry.name for entry in os.scandir(base + root) if entry.is_dir())
-        for name in names - known - {"shims"}:
-            if len(name) == 64 and self._parts.catalogue.find(name) is None:
+        for name in names - {"shims"}:
+            owner = name.removesuffix(CGROUP_SUFFIX)
+            if owner in known or self._parts.catalogue.find(owner) is not None:
+                continue
+            if len(owner) == 64:
                 cgroup = Cgroup(f"{root}/{name}")
                 with contextlib.suppress(OSError):
                     cgroup.kill()

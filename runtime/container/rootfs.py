@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 
+from runtime.container import bundle_mounts
 from runtime.container.failure import StartFailed, Step, reason
 from runtime.linux import cgroups, devices, mounts, paths, syscalls
 
@@ -40,16 +41,29 @@ GIVEN = "mount:"
 
 
 class Root:
-    """A container's root while it is being made; ``fd`` is the directory."""
+    """A container's root while it is being made; ``fd`` is the directory.
 
-    __slots__ = ("_cgroup", "_given", "_sources", "_steps", "_userns", "fd", "plan")
+    Args:
+        plan: What is to be done.
+        fds: ``rootfs`` and other mounts made by the engine.
+        cgroup: Path of the container's cgroup.
+        place: Where the root is attached already; "" when it is detached.
+    """
 
-    def __init__(self, plan: RootStep, fds: dict[str, int], cgroup: str, userns: bool) -> None:
+    __slots__ = ("_cgroup", "_given", "_place", "_sources", "_steps", "fd", "plan", "userns")
+
+    def __init__(
+        self, plan: RootStep, fds: dict[str, int], cgroup: str, *, place: str = ""
+    ) -> None:
         self.plan = plan
         self.fd = fds["rootfs"]
+        if place:
+            self.fd = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._place = os.readlink(f"/proc/self/fd/{self.fd}") if place else ""
         self._given = fds
         self._cgroup = cgroup
-        self._userns = userns
+        self.userns = False
+        """The container has a user namespace of its own."""
         self._steps = plan["mounts"]
         self._sources: dict[int, int] = {}
 
@@ -61,7 +75,14 @@ class Root:
                     self._sources[index] = _open_source(step, self._given)
 
     def attach(self) -> None:
-        """Put the root on top of the host's root, in this mount namespace alone."""
+        """Put the root on top of the host's root, in this mount namespace alone.
+
+        One that is attached below its bundle stays there: hooks look for it.
+        """
+        if self._place:
+            bundle_mounts.keep_here(self._place)
+            bundle_mounts.keep_here(os.path.dirname(self._place))
+            return
         host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # Nothing that is mounted from here on may travel to the host.
@@ -149,11 +170,11 @@ class Root:
             text = f'filesystem "{step["fstype"]}" must be mounted on ordinary directory'
             raise OSError(error.errno, text, name) from error
 
-    @staticmethod
-    def _attach(mount_fd: int, target_fd: int) -> None:
+    def _attach(self, mount_fd: int, target_fd: int) -> None:
         try:
-            where = os.readlink(f"/proc/self/fd/{target_fd}")
-            if not where.startswith("/"):
+            path = os.readlink(f"/proc/self/fd/{target_fd}")
+            where = path.removeprefix(self._place)
+            if not path.startswith(f"{self._place}/"):
                 raise OSError(errno.EXDEV, "the mount point was moved out of the root", where)
             _refuse_proc(mount_fd, target_fd, where)
             mounts.attach(mount_fd, target_fd)
@@ -191,7 +212,7 @@ class Root:
         if not self.plan["make_dev"]:
             return
         with Step("devices", "error creating device nodes"):
-            make = devices.bind_nodes if self._userns else devices.make_nodes
+            make = devices.bind_nodes if self.userns else devices.make_nodes
             make(self.fd, [_node(step) for step in self.plan["nodes"]])
         with Step("devices", "error creating default symlinks in /dev"):
             dev_fd = paths.open_in_root(self.fd, "/dev", os.O_PATH | os.O_DIRECTORY)

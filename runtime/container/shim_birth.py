@@ -18,6 +18,7 @@ import _socket
 import marshal
 import os
 
+from runtime.container.failure import StartFailed
 from runtime.container.messages import PROTOCOL
 from runtime.container.shim_loop import READABLE
 from runtime.linux import process
@@ -199,8 +200,10 @@ def _help(
             pid, pidfd = spawn(read_plan(plan), fds, sync.fileno(), sibling=True)
             _introduce_shim(shim, run)
             process.send_message(sync, b"init %d" % pid, [pidfd])
+        except StartFailed as failure:
+            sync.send(failure.encode())
         except OSError as error:
-            _tell(sync, getattr(error, "step", "spawn"), error.errno or 0, str(error))
+            _tell(sync, "spawn", error.errno or 0, str(error))
         except BaseException as error:  # noqa: BLE001 - the engine has to hear of it
             _tell(sync, "spawn", 0, repr(error))
     finally:

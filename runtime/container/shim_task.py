@@ -17,6 +17,7 @@ from runtime.container import exit_record
 from runtime.container.exit_record import ExitRecord
 from runtime.container.messages import PROTOCOL, Message
 from runtime.container.shim_birth import Birth, read_brief
+from runtime.container.shim_hooks import EndHooks
 from runtime.container.shim_log import NoLog, open_log
 from runtime.container.shim_loop import READABLE
 from runtime.container.shim_streams import Streams
@@ -49,8 +50,10 @@ class ShimTask:
         "_birth",
         "_cgroup_path",
         "_control",
+        "_end_hooks",
         "_init",
         "_kind",
+        "_left",
         "_link",
         "_log_options",
         "_loop",
@@ -88,6 +91,8 @@ class ShimTask:
         self._log_options: object = None
         self._reaps = False
         self._cgroup_path = ""
+        self._end_hooks = EndHooks(loop)
+        self._left = False
         self._init = -1
         self._pipes: list[int] = []
         self.name = name
@@ -113,6 +118,7 @@ class ShimTask:
         self._control.say(Message("ready", [str(self._shim)]))
         brief = read_brief(fds["plan"])
         self._cgroup_path = str(brief["cgroup"])
+        self._end_hooks.set(brief.get("hooks"), self._cgroup_path)
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
         theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
         self._reaps = bool(brief["reaps"])
@@ -184,6 +190,7 @@ class ShimTask:
             "started": self.record.started_ns,
             "cgroup": self._cgroup_path,
             "log": self._log_options,
+            "hooks": self._end_hooks.plan,
         }
         data = marshal.dumps(state)
         if len(fds) >= process.SCM_MAX_FD or len(data) > _MAX_STATE:
@@ -204,6 +211,7 @@ class ShimTask:
         self.pid = pid if isinstance(pid, int) else 0
         self.record.started_ns = started if isinstance(started, int) else 0
         self._cgroup_path = str(state["cgroup"])
+        self._end_hooks.set(state["hooks"], self._cgroup_path)
         self._init = -1 if self._link is None else self._link.first
         self._log_options = state["log"]
         self.store = {n.removeprefix(_STORE): fd for n, fd in fds.items() if n.startswith(_STORE)}
@@ -263,9 +271,19 @@ class ShimTask:
         self._write_record()
         self.streams.close_outputs()
         self.state = "failed"
-        self.say_failed()
-        if not self._control.connected:
-            self.state = "over"
+        self._end_hooks.run(self._on_failure_over)
+
+    def _on_failure_over(self, problems: str) -> None:
+        """Tell of the failure when the hooks of the end have run; nobody may be there any more."""
+        self._warn(problems)
+        if self.record.step:
+            self.say_failed()
+        if self._left or not self._control.connected:
+            self.leave()
+
+    def _warn(self, problems: str) -> None:
+        if problems:
+            self._control.say(Message("warning", [problems]))
 
     def _forget_init(self) -> None:
         if self._init >= 0:
@@ -317,6 +335,8 @@ class ShimTask:
 
     def _kill_rest(self) -> None:
         """Kill what a container's first process left; an exec's cgroup is not its own."""
+        if self.state != "draining":
+            self._end_hooks.kill()
         if self._kind != "container" or not self._cgroup_path:
             return
         try:
@@ -341,11 +361,16 @@ class ShimTask:
 
     def _on_end_of_output(self) -> None:
         """Write the record, once the program has ended and all its output was read."""
-        if self.state != "draining" or not self.streams.at_end:
+        if self.state != "draining" or not self.streams.at_end or self._end_hooks.busy:
             return
+        self._loop.clear_deadline()
         self.streams.log.flush()
         self.record.dropped = self.streams.log.dropped
         self._write_record()
+        self._end_hooks.run(self._on_exit_over)
+
+    def _on_exit_over(self, problems: str) -> None:
+        self._warn(problems)
         self.state = "exited"
         self.say_exited()
         if self._control.connected:
@@ -361,6 +386,9 @@ class ShimTask:
 
     def leave(self) -> None:
         """Let go of everything; what clients still have queued is written before we end."""
+        if self._end_hooks.busy:
+            self._left = True
+            return
         self._loop.clear_deadline()
         if self.state == "failed":
             self.state = "over"
@@ -419,7 +447,8 @@ class ShimTask:
             self._forget_init()
             self._birth.undo(frozen=self._is_frozen())
             self._kill_rest()
-            self.state = "over"
+            self.state = "failed"
+            self._end_hooks.run(self._on_failure_over)
         elif self.state in ("failed", "exited"):
             self.leave()
         else:

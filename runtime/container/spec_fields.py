@@ -25,8 +25,20 @@ DONE: dict[str, tuple[str, ...]] = {
         "domainname",
         "mounts",
         "linux",
+        "hooks",
         "annotations",
     ),
+    "hooks": (
+        *("prestart", "createRuntime", "createContainer", "startContainer", "poststart"),
+        "poststop",
+    ),
+    **{
+        f"hooks.{name}": ("path", "args", "env", "timeout")
+        for name in (
+            *("prestart", "createRuntime", "createContainer", "startContainer", "poststart"),
+            "poststop",
+        )
+    },
     "root": ("path", "readonly"),
     "mounts": ("destination", "type", "source", "options", "subpath"),
     "process": (
@@ -72,7 +84,6 @@ _NAMES = frozenset({"annotations", "linux.sysctl", "linux.resources.unified", "l
 """Objects whose keys are names; seccomp has a compiler of its own, which refuses what it cannot."""
 
 REFUSED: dict[str, str] = {
-    "hooks": "programs of hooks are not run",
     "solaris": "for another system",
     "windows": "for another system",
     "vm": "no virtual machine is made",

@@ -7,6 +7,7 @@ turns "executable file not found" and "no such file" into 127, "permission denie
 from __future__ import annotations
 
 from runtime.container.external_runtime import CREATE, EXEC, START
+from runtime.container.hooks import FAILED, FAILED_LATE
 from runtime.container.runtimes import message_of
 from runtime.errors import EngineError, InvalidArgument
 from runtime.record import record
@@ -66,6 +67,10 @@ def container_failure(step: str, cause: str) -> StartFailure:
         return StartFailure(code, _EXTERNAL[step] + message_of(cause), fault)
     if step == "logging":
         return StartFailure(code, _LOGGING + cause, fault)
+    if step == FAILED_LATE:
+        return StartFailure(code, RUNTIME_REFUSED + cause, fault)
+    if step == FAILED:
+        return StartFailure(code, REFUSED_IN_INIT + cause, fault)
     if step == "user" or cause.startswith("Cannot mkdir"):
         return StartFailure(code=128, message=cause, request_fault=False)
     return StartFailure(code, _CREATE + _INIT + _explained(cause), fault)

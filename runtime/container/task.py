@@ -67,11 +67,13 @@ class TaskOrder:
         names = ("tty", "stdin", "stdin_once", "rows", "cols", "cgroup", "log")
         brief = {name: self.plan.get(name) for name in names}
         brief["cgroup"] = brief["cgroup"] or ""
-        # Orphans go to the shim unless the task has a pid namespace, whose init takes them.
+        # Orphans go to the shim unless the task has a pid namespace, whose init takes them; those
+        # of hooks go to it in any case.
         namespaces = self.plan.get("namespaces")
         private = isinstance(namespaces, list) and "pid" in namespaces and "pidns" not in self.fds
         brief["external"] = "runtime" in self.plan
-        brief["reaps"] = brief["external"] or not private
+        brief["hooks"] = self.plan.get("hooks")
+        brief["reaps"] = brief["external"] or not private or brief["hooks"] is not None
         return write_plan(brief, dict(self.plan))
 
     @property

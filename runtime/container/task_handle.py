@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from runtime.container.attach import AttachOrder
     from runtime.container.bundle import TaskDirectory
+
+_log = logging.getLogger(__name__)
 
 _HELLO_SECONDS = 10.0
 _GOING_SECONDS = 2.0
@@ -256,9 +259,18 @@ class Task:
                 self._end(exit_record.parse(message.payload))
             case "gone":
                 self._end_client(*message.words[:2])
-            case "rotated" if self.on_rotated is not None:
-                self.on_rotated(message.number(0))
+            case "rotated" | "warning":
+                self._on_news(message)
+            case _:
+                pass  # a shim of a later release
         process.close_all(fds)
+
+    def _on_news(self, message: Message) -> None:
+        """Take what says nothing of the task's state."""
+        if message.verb == "warning":
+            _log.warning("task %s: %s", self.id, message.words[0])
+        elif self.on_rotated is not None:
+            self.on_rotated(message.number(0))
 
     def _replace_init(self, pid: int, pidfd: int) -> None:
         """The first process was one that stood in for it."""

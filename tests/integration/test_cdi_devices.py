@@ -44,10 +44,14 @@ CONTENT = {
                 ]
             },
         },
-        {
-            "name": "hooked",
-            "containerEdits": {"hooks": [{"hookName": "createContainer", "path": "/bin/true"}]},
-        },
+        {"name": "rdt", "containerEdits": {"intelRdt": {"closID": "one"}}},
+    ],
+}
+LATER = {
+    "cdiVersion": "1.1.0",
+    "kind": "vendor.com/link",
+    "devices": [
+        {"name": "one", "containerEdits": {"netDevices": [{"hostInterfaceName": "dummy0"}]}},
     ],
 }
 
@@ -57,6 +61,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     work = tmp_path_factory.mktemp("cdi")
     (work / "specs").mkdir()
     (work / "specs" / "thing.json").write_text(json.dumps(CONTENT))
+    (work / "specs" / "link.json").write_text(json.dumps(LATER))
     (work / "specs" / "broken.yaml").write_text("cdiVersion: 0.7.0\nkind: a/b\ndevices: [{}]")
     process = EngineProcess(work, "--cdi-spec-dir", str(work / "specs")).start()
     process.load_busybox()
@@ -99,7 +104,7 @@ def test_the_rights_of_a_node_are_the_files(engine: EngineProcess) -> None:
             "none",
             "CDI device injection failed: unresolvable CDI devices vendor.com/thing=none",
         ),
-        ("hooked", "hooks"),
+        ("rdt", "config.json: linux.intelRdt: cache and bandwidth allocation is not supported"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(
@@ -111,12 +116,20 @@ def test_what_cannot_be_done_is_refused_by_name(
     assert text in answer.message
 
 
+def test_links_of_the_host_are_refused_by_name(engine: EngineProcess) -> None:
+    request = {"Driver": "cdi", "DeviceIDs": ["vendor.com/link=one"]}
+    identifier = engine.create("true", HostConfig={"DeviceRequests": [request]})
+    answer = engine.call("POST", f"/containers/{identifier}/start")
+    assert answer.status == 400
+    assert "linux.netDevices: network devices are not moved into containers" in answer.message
+
+
 def test_info_tells_the_devices_and_what_is_wrong(engine: EngineProcess) -> None:
     info = engine.call("GET", "/info").json()
     devices = info["DiscoveredDevices"]
     assert isinstance(devices, list)
     assert {"Source": "cdi", "ID": "vendor.com/thing=zero"} in devices
-    assert len(devices) == len(CONTENT["devices"])
+    assert len(devices) == len(CONTENT["devices"]) + len(LATER["devices"])
     warnings = info["Warnings"]
     assert isinstance(warnings, list)
     assert any("broken.yaml" in warning for warning in warnings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from runtime.container.hook_plan import MOMENTS
 from runtime.container.plan import compile_plan
 from runtime.container.spec_fields import DONE
 from runtime.linux import cgroups
@@ -37,6 +38,12 @@ ELSEWHERE = {
             *("weight", "weightDevice", "weightDevice.major", "weightDevice.minor"),
             "weightDevice.weight",
         )
+    },
+    "hooks": "tests/integration/test_hooks.py",
+    **{
+        f"hooks.{moment}{field}": "tests/integration/test_hooks.py"
+        for moment in MOMENTS
+        for field in ("", ".path", ".args", ".env", ".timeout")
     },
     "mounts.subpath": "tests/integration/test_volumes.py",
     "annotations": "for those who read the bundle: kept in config.json",

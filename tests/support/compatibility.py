@@ -44,7 +44,7 @@ NOT_YET = (
     ("Dockerfile: `RUN --mount --security --device`", "refused by name"),
     ("Dockerfile: `COPY --parents --exclude`, `ADD` of URLs and git", "refused by name"),
     ("`userns-remap`", "refused by name in daemon.json; `UsernsMode: host` is accepted"),
-    ("hooks of CDI devices", "refused by name; an external runtime runs them"),
+    ("CDI devices with `intelRdt` or `netDevices`", "refused by name"),
     ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
     ("gateway modes", "all; when a connect makes one of another mode the way out, at a restart"),
     ("swarm", "answers as an engine outside of a swarm (503); `init` and `join` 501"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runtime.container import init, program, rootfs
+from runtime.container import init, proc_files, program, rootfs
 from runtime.container.failure import StartFailed, Step
 from runtime.container.identity import Identity
 from runtime.container.plan import compile_plan
@@ -52,6 +52,8 @@ class Child:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.hooks = plan.get("hooks")
+        self.gate = -1
         self.fds = {"rootfs": 98, "target": 97}
         self.sync = Sock()
         self.hold = -1
@@ -70,26 +72,30 @@ def plan_of(kind: str = "container", *, no_new_privileges: bool = False) -> Plan
 STEPS = (
     *("_close_foreign", "_wait_for_parent", "_join_namespaces", "_become_session"),
     *("_isolate_mounts", "_look_up_user", "_enter_cgroup", "_open_streams", "_set_names"),
-    *("_set_labels", "_set_sysctls", "_run_program"),
+    *("_run_early_hooks", "_run_program"),
 )
+PROC_STEPS = ("set_labels", "set_sysctls")
 ROOT_STEPS = (*("open_sources", "attach", "mount_all", "make_devices", "enter", "finish", "hide"),)
 
 
 def test_the_steps_of_a_container(recorder: Recorder) -> None:
     recorder.replace(init, *STEPS)
+    recorder.replace(proc_files, *PROC_STEPS)
     recorder.replace(rootfs.Root, *ROOT_STEPS)
     recorder.replace(program, "limit_bounding", "make_cwd")
     init._container_steps(Child(plan_of()))  # type: ignore[arg-type]
     assert recorder.notes == [
-        *("_close_foreign", "_join_namespaces", "_become_session", "limit_bounding"),
+        *("_close_foreign", "_join_namespaces", "_become_session"),
         *("_isolate_mounts", "_look_up_user", "open_sources", "attach", "mount_all"),
-        *("_enter_cgroup", "make_devices", "make_cwd", "enter", "_open_streams", "finish"),
-        *("_set_names", "_set_labels", "_set_sysctls", "hide", "_run_program"),
+        *("_enter_cgroup", "make_devices", "make_cwd", "_run_early_hooks", "limit_bounding"),
+        *("enter", "_open_streams", "finish"),
+        *("_set_names", "set_labels", "set_sysctls", "hide", "_run_program"),
     ]
 
 
 def test_id_maps_are_there_before_anything_is_done_in_a_user_namespace(recorder: Recorder) -> None:
     recorder.replace(init, *STEPS)
+    recorder.replace(proc_files, *PROC_STEPS)
     recorder.replace(rootfs.Root, *ROOT_STEPS)
     recorder.replace(program, "limit_bounding", "make_cwd")
     plan = plan_of()
@@ -100,12 +106,13 @@ def test_id_maps_are_there_before_anything_is_done_in_a_user_namespace(recorder:
 
 def test_an_exec_is_in_the_cgroup_before_it_joins_namespaces(recorder: Recorder) -> None:
     recorder.replace(init, *STEPS)
+    recorder.replace(proc_files, *PROC_STEPS)
     recorder.replace(program, "limit_bounding")
     recorder.replace(syscalls, "setns")
     init._exec_steps(Child(plan_of("exec")))  # type: ignore[arg-type]
     assert recorder.notes == [
         *("_close_foreign", "_wait_for_parent", "setns", "_become_session", "limit_bounding"),
-        *("_look_up_user", "_open_streams", "_set_labels", "_run_program"),
+        *("_look_up_user", "_open_streams", "set_labels", "_run_program"),
     ]
 
 

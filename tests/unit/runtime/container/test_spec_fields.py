@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.container.hook_plan import MOMENTS
 from runtime.container.plan import compile_plan
 from runtime.container.spec_fields import DONE, REFUSED, check_spec
 from runtime.errors import InvalidArgument
@@ -16,6 +17,8 @@ _RATES = (
 SPECIFICATION = {
     "": "ociVersion process root hostname domainname mounts hooks annotations linux solaris windows"
     " vm zos",
+    "hooks": " ".join(MOMENTS),
+    **{f"hooks.{name}": "path args env timeout" for name in MOMENTS},
     "root": "path readonly",
     "mounts": "destination type source options uidMappings gidMappings",
     "process": "terminal consoleSize user args commandLine env cwd capabilities rlimits"
