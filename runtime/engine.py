@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.build.options import BuildOptions
+from runtime.build.options import BuildOptions, CacheLimits
 from runtime.container.options import (
     AttachOptions,
     CommitOptions,
@@ -36,6 +36,7 @@ __all__ = [
     "AttachOptions",
     "BuildOptions",
     "BuilderPart",
+    "CacheLimits",
     "CommitOptions",
     "ContainersPart",
     "DoctorPart",
@@ -311,7 +312,7 @@ class BuilderPart(Protocol):
         """Build an image from a context in tar; the stream gives progress records."""
 
     async def prune(
-        self, filters: Filters, *, all: bool = False, keep_bytes: int = 0
+        self, filters: Filters, limits: CacheLimits, *, all: bool = False
     ) -> tuple[Sequence[str], int]:
         """Remove build cache; returns the records' ids and the bytes gained."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -56,6 +56,9 @@ class Filters:
 
     def __contains__(self, key: str) -> bool:
         return bool(self._values.get(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
 
     def __bool__(self) -> bool:
         return any(self._values.values())

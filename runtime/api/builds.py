@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runtime.api.call import Call, Route, answer
+from runtime.api.call import Call, Route, answer, empty
 from runtime.api.images import BUILDKIT_HINT
 from runtime.api.registry_auth import decode_auth
 from runtime.api.streams import progress
-from runtime.build.options import BuildOptions
+from runtime.build.options import BuildOptions, CacheLimits
 from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
 
 if TYPE_CHECKING:
@@ -120,20 +120,34 @@ def _json(call: Call, key: str) -> object:
 
 async def prune_cache(call: Call) -> Response:
     """``POST /build/prune``."""
-    keep = call.number("reserved-space") or call.number("keep-storage") or 0
-    removed, gained = await call.engine.builder.prune(
-        call.filters(PRUNE_FILTERS), all=call.flag("all"), keep_bytes=keep
+    limits = CacheLimits(
+        reserved=_bytes(call, "reserved-space") or _bytes(call, "keep-storage"),
+        most=_bytes(call, "max-used-space"),
+        free=_bytes(call, "min-free-space"),
     )
+    filters = call.filters(None)
+    for key in filters:
+        if key not in PRUNE_FILTERS:
+            raise InvalidArgument(f"failed to prune build cache: invalid filter '{key}'")
+    removed, gained = await call.engine.builder.prune(filters, limits, all=call.flag("all"))
     return answer({"CachesDeleted": list(removed) or None, "SpaceReclaimed": gained})
 
 
+def _bytes(call: Call, key: str) -> int:
+    try:
+        return call.number(key) or 0
+    except EngineError as error:
+        text = call.text(key)
+        raise InvalidArgument(
+            f"{key} is in bytes and expects an integer, got {text}: {error.message}"
+        ) from error
+
+
 def cancel_build(call: Call) -> Response:
-    """``POST /build/cancel``."""
+    """``POST /build/cancel``: as with Docker it ends BuildKit's builds only, and there are none."""
     if not call.text("id"):
         raise InvalidArgument("build ID not provided")
-    raise NotImplementedByEngine(
-        "build cancel is not supported by Shoal: close the connection of the build"
-    )
+    return empty(200)
 
 
 def refuse_buildkit(call: Call) -> Response:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from runtime.build.dockerfile import Dockerfile
-    from runtime.build.options import BuildOptions
+    from runtime.build.options import BuildOptions, CacheLimits
     from runtime.build.runner import StepRunner
     from runtime.filters import Filters
     from runtime.image.image_store import Image, ImageStore
@@ -232,12 +232,12 @@ class Builder:
     async def prune(
         self,
         filters: Filters,
+        limits: CacheLimits,
         *,
         all: bool = False,  # noqa: ARG002 - every entry can be made again
-        keep_bytes: int = 0,
     ) -> tuple[Sequence[str], int]:
         """Remove build cache; return the ids of the records and the bytes gained."""
-        dropped = self.cache.prune(filters, keep_bytes)
+        dropped = self.cache.prune(filters, limits, _free_bytes(self._contexts))
         removed = await self._removal.collect()
         gained = sum(layer.size for layer in removed)
         self._images.events.publish("builder", "prune", "", {"reclaimed": str(gained)})
@@ -247,6 +247,11 @@ class Builder:
         """Return ``BuildCache`` of ``GET /system/df``."""
         needed = {chain for image in self._images.all() for chain in image.layers}
         return self.cache.usage(needed)
+
+
+def _free_bytes(path: str) -> int:
+    space = os.statvfs(path)
+    return space.f_bavail * space.f_frsize
 
 
 class _Progress:

@@ -14,12 +14,14 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from runtime.errors import EngineError, InvalidArgument
 from runtime.image.times import parse_moment, rfc3339
 from runtime.record import as_dict, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from runtime.build.options import CacheLimits
     from runtime.filters import Filters
     from runtime.image.layer_store import LayerStore
     from runtime.store import Store
@@ -132,11 +134,16 @@ class BuildCache:
             for entry in self._entries.values()
         ]
 
-    def prune(self, filters: Filters, keep_bytes: int) -> list[CacheEntry]:
-        """Drop entries, least recently used first, until what is kept fits `keep_bytes`."""
-        until = min((parse_moment(text) for text in filters.get("until")), default=None)
+    def prune(self, filters: Filters, limits: CacheLimits, free: int) -> list[CacheEntry]:
+        """Drop entries, least recently used first, until what is kept fits the limits.
+
+        Raises:
+            InvalidArgument: the filter ``until`` is no time, or there are several.
+        """
+        until = _until(filters)
         limit = rfc3339(until) if until is not None else None
         total = sum(entry.size for entry in self._entries.values())
+        keep_bytes = limits.kept(total, free)
         dropped: list[CacheEntry] = []
         for entry in sorted(self._entries.values(), key=_last_use):
             if keep_bytes and total <= keep_bytes:
@@ -152,6 +159,20 @@ class BuildCache:
                 transaction.delete(_KIND, entry.key)
                 del self._entries[entry.key]
         return dropped
+
+
+def _until(filters: Filters) -> int | None:
+    """Return the time of the filters ``until`` and ``unused-for``, in the words of BuildKit."""
+    times = [*filters.get("until"), *filters.get("unused-for")]
+    if len(times) > 1:
+        raise InvalidArgument("failed to prune build cache: filters expect only one value")
+    try:
+        return parse_moment(times[0]) if times else None
+    except EngineError as error:
+        raise InvalidArgument(
+            "failed to prune build cache: \"until\" filter expects a duration (e.g., '24h') or a"
+            f" timestamp: {error.message}"
+        ) from error
 
 
 def _last_use(entry: CacheEntry) -> str:

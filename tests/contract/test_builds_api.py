@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from runtime.api.images import BUILDKIT_HINT
-from runtime.engine import BuildOptions
+from runtime.engine import BuildOptions, CacheLimits
 from tests.support.api_schema import check_body
 
 if TYPE_CHECKING:
@@ -110,4 +110,26 @@ async def test_prune_passes_its_choices(api: Api, engine: FakeEngine) -> None:
     answer = await api.call("POST", f"/build/prune?all=1&keep-storage=5&filters={filters}")
     check_body("CachePruned", answer.json())
     assert answer.body == b'{"CachesDeleted":["a"],"SpaceReclaimed":7}\n'
-    assert engine.builder.prunes == [(True, 5)]
+    assert engine.builder.prunes == [(True, CacheLimits(reserved=5))]
+    sizes = "reserved-space=1&keep-storage=5&max-used-space=2&min-free-space=3"
+    assert (await api.call("POST", f"/build/prune?{sizes}")).status == 200
+    assert engine.builder.prunes[1:] == [(False, CacheLimits(reserved=1, most=2, free=3))]
+
+
+@pytest.mark.parametrize("key", ["reserved-space", "keep-storage", "max-used-space"])
+async def test_a_size_to_keep_that_is_none_is_named(api: Api, key: str) -> None:
+    answer = await api.call("POST", f"/build/prune?{key}=x")
+    problem = 'strconv.Atoi: parsing "x": invalid syntax'
+    wanted = f"{key} is in bytes and expects an integer, got x: {problem}"
+    assert (answer.status, answer.message()) == (400, wanted)
+
+
+async def test_filters_of_a_prune_are_refused_as_buildkit_does(api: Api) -> None:
+    answer = await api.call("POST", "/build/prune?filters=" + quote('{"foo":["bar"]}'))
+    wanted = (400, "failed to prune build cache: invalid filter 'foo'")
+    assert (answer.status, answer.message()) == wanted
+
+
+async def test_a_build_that_is_not_there_is_cancelled_in_silence(api: Api) -> None:
+    assert (await api.call("POST", "/build/cancel?id=nothing")).status == 200
+    assert (await api.call("POST", "/build/cancel")).message() == "build ID not provided"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from runtime.build.builder import Builder
-from runtime.build.options import BuildOptions
+from runtime.build.options import BuildOptions, CacheLimits
 from runtime.errors import EngineError, InvalidArgument
 from runtime.filters import Filters
 from tests.support.images import (
@@ -468,10 +468,25 @@ async def test_pruned_results_are_made_again(shop: Workshop) -> None:
     await shop.build(TEXT, file("f", "12345"))
     assert {str(entry["Type"]) for entry in await shop.builder.usage()} == {"regular"}
     await shop.parts.service.remove("app")
-    removed, gained = await shop.builder.prune(Filters({}))
+    removed, gained = await shop.builder.prune(Filters({}), CacheLimits())
     assert (len(removed), gained) == (5, 5)
     assert await shop.builder.usage() == []
     assert hits(await shop.build(TEXT, file("f", "12345"))) == []
+
+
+async def test_a_prune_leaves_what_is_to_be_kept(shop: Workshop) -> None:
+    await shop.build(TEXT, file("f", "12345"))
+    total = sum(int(str(entry["Size"])) for entry in await shop.builder.usage())
+    assert total > 1
+    assert await shop.builder.prune(Filters({}), CacheLimits(reserved=total)) == ([], 0)
+    assert await shop.builder.prune(Filters({}), CacheLimits(most=total)) == ([], 0)
+    assert await shop.builder.prune(Filters({}), CacheLimits(free=1)) == ([], 0)
+    removed, _gained = await shop.builder.prune(Filters({}), CacheLimits(most=total - 1))
+    assert removed
+    for until, message in (("x", '"until" filter expects a duration'), (None, "only one value")):
+        times = (until,) if until else ("1h", "2h")
+        with pytest.raises(InvalidArgument, match=f"failed to prune build cache: .*{message}"):
+            await shop.builder.prune(Filters({"until": times}), CacheLimits())
 
 
 async def test_layers_of_the_cache_are_not_collected(shop: Workshop) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runtime.engine import (
         BuildOptions,
+        CacheLimits,
         ImageListOptions,
         ImportOptions,
         JsonObject,
@@ -395,7 +396,7 @@ class FakeBuilder:
 
     def __init__(self) -> None:
         self.builds: list[tuple[BuildOptions, bytes]] = []
-        self.prunes: list[tuple[bool, int]] = []
+        self.prunes: list[tuple[bool, CacheLimits]] = []
 
     async def build(
         self, options: BuildOptions, context: AsyncIterator[bytes]
@@ -408,11 +409,11 @@ class FakeBuilder:
         return _records({"stream": "Step 1/1 : FROM scratch\n"}, {"aux": {"ID": "sha256:1"}})
 
     async def prune(
-        self, filters: Filters, *, all: bool = False, keep_bytes: int = 0
+        self, filters: Filters, limits: CacheLimits, *, all: bool = False
     ) -> tuple[Sequence[str], int]:
         """Prune the cache."""
         del filters
-        self.prunes.append((all, keep_bytes))
+        self.prunes.append((all, limits))
         return ["a"], 7
 
     async def usage(self) -> Sequence[JsonObject]:
