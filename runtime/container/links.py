@@ -17,7 +17,7 @@ from runtime.container.networking import edit_in_place
 from runtime.errors import EngineError, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from runtime.container.catalogue import Catalogue
     from runtime.container.config import Request
@@ -84,12 +84,17 @@ def rename_linked(catalogue: Catalogue, transaction: Transaction, container: Con
 def remove_link(parts: Parts, ref: str) -> None:
     """Remove a link named ``CONTAINER/ALIAS``; both containers stay.
 
+    As with Docker the hosts file of one that runs loses its other links too, until its next start.
+
     Raises:
         NotFound: there is none.
     """
     holder, alias = find_link(parts.catalogue, ref)
+    gone = {link.alias for link in holder.links}
     holder.links = [link for link in holder.links if link.alias != alias]
     parts.catalogue.commit(holder)
+    if holder.state.active and "bridge" in holder.endpoints:
+        _edit_hosts(parts, holder, partial(_moved, aliases=gone, address=""))
 
 
 def find_link(catalogue: Catalogue, ref: str) -> tuple[Container, str]:
@@ -121,20 +126,26 @@ def update_hosts(parts: Parts, container: Container) -> None:
     address = text(endpoint, "IPAddress") if endpoint is not None else ""
     for holder in holders if address else ():
         aliases = {link.alias for link in holder.links if link.id == container.id}
-        path = os.path.join(parts.directory(holder), "hosts")
-        try:
-            edit_in_place(path, partial(_moved, aliases=aliases, address=address))
-        except OSError as error:
-            _log.warning("hosts file of %s: %s", holder.name, error)
+        _edit_hosts(parts, holder, partial(_moved, aliases=aliases, address=address))
+
+
+def _edit_hosts(parts: Parts, holder: Container, edit: Callable[[bytes], bytes]) -> None:
+    try:
+        edit_in_place(os.path.join(parts.directory(holder), "hosts"), edit)
+    except OSError as error:
+        _log.warning("hosts file of %s: %s", holder.name, error)
 
 
 def _moved(current: bytes, *, aliases: set[str], address: str) -> bytes:
-    """Give the lines of some names another address."""
+    """Give the lines of some names another address, or take them away when it is empty."""
     lines = []
     for line in current.split(b"\n"):
         _, tab, names = line.partition(b"\t")
         first = names.split(b" ", 1)[0].decode(errors="replace")
-        lines.append(address.encode() + tab + names if first in aliases else line)
+        if first not in aliases:
+            lines.append(line)
+        elif address:
+            lines.append(address.encode() + tab + names)
     return b"\n".join(lines)
 
 

@@ -118,11 +118,11 @@ def test_changes_are_lines_of_a_dockerfile() -> None:
     before: dict[str, object] = {"Env": ["A=1"], "Cmd": ["x"]}
     after = apply_changes(before, ["ENV B=$A", 'CMD ["y"]', "WORKDIR /w", "EXPOSE 80", " "])
     assert after == {
-        "Env": ["A=1", "B=1"], "Cmd": ["y"], "ArgsEscaped": True, "WorkingDir": "/w",
+        "Env": ["A=1", "B=1"], "Cmd": ["y"], "WorkingDir": "/w",
         "ExposedPorts": {"80/tcp": {}},
     }  # fmt: skip
     assert before == {"Env": ["A=1"], "Cmd": ["x"]}
-    with pytest.raises(InvalidArgument, match="run is not a valid change command"):
+    with pytest.raises(InvalidArgument, match="RUN is not a valid change command"):
         apply_changes({}, ["RUN x"])
 
 
