@@ -44,6 +44,8 @@ commands/
   network    ``network map`` and ``network trace``: who reaches whom, and what stops a connection
   ui         ``ui``: the dashboard. Textual is imported here and nowhere before
   version    ``version``: of Shoal, and what it announces to be compatible with
+  volume     ``volume export``, ``import`` and ``clone``: the content of volumes as archives and
+             copies
   why        ``why``: why a container is in its state, out of all that the engine tells about
              it
 

@@ -300,6 +300,8 @@ container/
                     gone
   update            ``POST /containers/{id}/update``: limits and restart policy, also of a running
                     container
+  volume_content    The content of volumes as archives: export, import, and copies of one volume as
+                    another
   waiting_attach    A client that attached to a container which does not run yet
   working_directory  The working directory of a container, made when it is created
                     (``WorkingDir``)

@@ -26,6 +26,7 @@ from runtime.container.runtimes import Runtimes
 from runtime.container.stop import stop_timeout
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
+from runtime.container.volume_content import VolumeContent
 from runtime.doctor import Doctor
 from runtime.engine import Engine
 from runtime.events import EventBus
@@ -118,6 +119,7 @@ class Assembly:
             images=Images(images, removal, ImageArchives(images, apply_changes)),
             networks=ContainerNetworks(self.parts),
             volumes=self._volumes,
+            volume_content=VolumeContent(self.parts, self._disk),
             builder=Builder(images, removal, runner, config.data_root, self._disk),
             system=Overview(self.parts),
             doctor=Doctor(config, store),

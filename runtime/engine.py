@@ -55,6 +55,7 @@ __all__ = [
     "PullOptions",
     "PutOptions",
     "SystemPart",
+    "VolumeContentPart",
     "VolumesPart",
 ]
 
@@ -192,6 +193,19 @@ class FilesystemPart(Protocol):
 
     async def put(self, ref: str, options: PutOptions) -> None:
         """Unpack an archive into a directory of the container."""
+
+
+class VolumeContentPart(Protocol):
+    """The content of volumes; none of Docker's API."""
+
+    async def export(self, name: str) -> AsyncIterator[bytes]:
+        """Return a volume's content as tar."""
+
+    async def put(self, name: str, stream: AsyncIterator[bytes], *, replace: bool) -> JsonObject:
+        """Fill a volume, made if it is missing, from a tar; returns the body of its inspect."""
+
+    async def clone(self, name: str, target: str, *, replace: bool) -> JsonObject:
+        """Copy a volume's content into another one; returns the body of its inspect."""
 
 
 class ImagesPart(Protocol):
@@ -349,6 +363,7 @@ class Engine:
     images: ImagesPart
     networks: NetworksPart
     volumes: VolumesPart
+    volume_content: VolumeContentPart
     builder: BuilderPart
     system: SystemPart
     doctor: DoctorPart

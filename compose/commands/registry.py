@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "unpause": ("lifecycle", "Unpause services"),
     "up": ("up", "Create and start containers"),
     "version": ("version", "Show the Shoal version information"),
+    "volume": ("volume", "Export, import or copy the content of a volume"),
     "volumes": ("status", "List volumes"),
     "wait": ("lifecycle", "Block until containers of all (or specified) services stop."),
     "why": ("why", "Tell why a container is in its state"),

@@ -114,3 +114,22 @@ class VolumeCalls(Calls):
     async def remove_volume(self, name: str, *, force: bool = False) -> None:
         """``DELETE /volumes/{name}``."""
         await self.ask("DELETE", f"/volumes/{segment(name)}", {"force": force})
+
+    async def export_volume(self, name: str) -> AsyncIterator[bytes]:
+        """``GET /shoal/v1/volumes/{name}/content``: a volume's content as tar."""
+        async with self.open("GET", f"/shoal/v1/volumes/{segment(name)}/content") as response:
+            async for piece in response.chunks():
+                yield piece
+
+    async def import_volume(self, name: str, archive: Body, *, replace: bool) -> None:
+        """``PUT /shoal/v1/volumes/{name}/content``: fill a volume from a tar."""
+        path = f"/shoal/v1/volumes/{segment(name)}/content"
+        headers = {"Content-Type": "application/x-tar"}
+        query: Query = {"replace": replace}
+        async with self.open("PUT", path, query, body=archive, headers=headers) as response:
+            await response.body()
+
+    async def clone_volume(self, name: str, target: str, *, replace: bool) -> None:
+        """``POST /shoal/v1/volumes/{name}/clone``: copy a volume's content into another one."""
+        path = f"/shoal/v1/volumes/{segment(name)}/clone"
+        await self.ask("POST", path, {"to": target, "replace": replace})

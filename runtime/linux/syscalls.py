@@ -330,6 +330,13 @@ def close_range(first: int, last: int, flags: int = 0) -> None:
     _check(_numbers(_CLOSE_RANGE, first, last & 0xFFFFFFFF, flags), "close_range")
 
 
+def exchange(one: str, other: str) -> None:
+    """Let two paths change places in one step (renameat2(2), RENAME_EXCHANGE)."""
+    here = _INT(AT_FDCWD)
+    paths = (_path(one), _path(other))
+    _check(int(_libc.renameat2(here, paths[0], here, paths[1], _INT(2))), one)
+
+
 def sethostname(name: str) -> None:
     """Set the host name of this UTS namespace."""
     text = name.encode()

@@ -146,3 +146,17 @@ async def test_who_listens_and_what_is_in_the_way_is_told(api: Api) -> None:
     assert (await api.call("GET", "/shoal/v1/containers/none/listeners")).status == 404
     document = (await api.call("GET", "/shoal/v1/obstacles")).json()
     assert document == {"Obstacles": ["a rule is in the way: remove it"]}
+
+
+async def test_the_content_of_volumes_is_exported_imported_and_copied(api: Api) -> None:
+    content = "/shoal/v1/volumes/{}/content"
+    assert (await api.call("GET", content.format("full"))).body == b"tar"
+    assert (await api.call("GET", content.format("none"))).status == 404
+    put = await api.call("PUT", content.format("new"), b"archive")
+    assert (put.status, put.json()) == (200, {"Name": "new"})
+    assert (await api.call("PUT", content.format("new"), b"other")).status == 409
+    assert (await api.call("PUT", content.format("new") + "?replace=1", b"other")).status == 200
+    copied = await api.call("POST", "/shoal/v1/volumes/new/clone?to=copy")
+    assert (copied.status, copied.json()) == (201, {"Name": "copy"})
+    assert (await api.call("GET", content.format("copy"))).body == b"other"
+    assert (await api.call("POST", "/shoal/v1/volumes/new/clone")).status == 400

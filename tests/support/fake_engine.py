@@ -35,6 +35,7 @@ from tests.support.fake_parts import (
     FakeImages,
     FakeNetworks,
     FakeSystem,
+    FakeVolumeContent,
     FakeVolumes,
 )
 
@@ -473,6 +474,7 @@ def make_fake_engine(data_root: str = "/nonexistent") -> FakeEngine:
         images=images,
         networks=networks,
         volumes=volumes,
+        volume_content=FakeVolumeContent(),
         builder=builder,
         system=FakeSystem(),
         doctor=FakeDoctor(),

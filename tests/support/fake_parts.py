@@ -327,6 +327,36 @@ class FakeNetworks:
             raise EngineError(f"container {identifier} is not connected to network {ref}")
 
 
+class FakeVolumeContent:
+    """`runtime.engine.VolumeContentPart` in memory."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {"full": b"tar"}
+
+    async def export(self, name: str) -> AsyncIterator[bytes]:
+        """Export a volume."""
+        if name not in self.content:
+            raise NotFound(f"get {name}: no such volume")
+        return self._pieces(self.content[name])
+
+    async def _pieces(self, data: bytes) -> AsyncIterator[bytes]:
+        yield data
+
+    async def put(self, name: str, stream: AsyncIterator[bytes], *, replace: bool) -> JsonObject:
+        """Import into a volume."""
+        if name in self.content and not replace:
+            raise Conflict(f"volume {name} is not empty")
+        self.content[name] = b"".join([piece async for piece in stream])
+        return {"Name": name}
+
+    async def clone(self, name: str, target: str, *, replace: bool) -> JsonObject:
+        """Copy a volume."""
+        if target in self.content and not replace:
+            raise Conflict(f"volume {target} is not empty")
+        self.content[target] = self.content[name]
+        return {"Name": target}
+
+
 class FakeVolumes:
     """`runtime.engine.VolumesPart` in memory."""
 
