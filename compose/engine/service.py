@@ -49,8 +49,9 @@ After=network-online.target nss-lookup.target firewalld.service nftables.service
 Wants=network-online.target
 Requires={SOCKET}
 After={SOCKET}
+# Starts by hand and by clients of the socket count as well as those after a crash.
 StartLimitIntervalSec=60
-StartLimitBurst=3
+StartLimitBurst=10
 
 [Service]
 Type=notify
