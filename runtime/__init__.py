@@ -17,6 +17,8 @@ imports `compose`, and this file imports nothing, so that shims start light.
   filters      The query language of ``filters=`` in the Docker Engine API
   host_checks  What a host must have before an engine can start; each lack is one line with its
                remedy
+  id_map       Users and groups of containers as the host numbers them (man page
+               user_namespaces(7))
   names        Ids and random names of containers, networks and volumes
   neighbours   Engines side by side: each is registered, and what dead ones left behind is taken
                away
@@ -27,6 +29,8 @@ imports `compose`, and this file imports nothing, so that shims start light.
   store        The metadata database: SQLite in WAL mode, the only module that talks SQL
   systemd      What an engine says to systemd and takes from it: ``sd_listen_fds(3)`` and
                ``sd_notify(3)``
+  userns_remap  The option ``userns-remap``: whose subordinate ids the containers get (man page
+               subuid(5))
   volume_mounts  What the options of the ``local`` volume driver describe, mounted once while
                  containers use it
   volumes      Named volumes: the ``local`` driver of ``/volumes`` (Docker Engine API) below
@@ -208,6 +212,8 @@ container/
   mount_points      Mount points of a container: what ``Binds``, ``Mounts``, ``VolumesFrom`` and
                     ``Volumes`` ask for
   network_request   What a container asks of the network half, out of its record
+  namespace_maker   Makes a user namespace and a network namespace that belongs to it, for one
+                    container
   networking        Networks as the API sees them: the controller, plus what a connect changes in
                     a container
   oom_watch         Kills for lack of memory, told while the container runs on: the event ``oom``
@@ -234,6 +240,8 @@ container/
   resource_section  Limits of HostConfig as the ``linux.resources`` section of the OCI runtime
                     specification
   restart           Restart policies: whether and when an ended container starts again
+  rlimits           Limits of a container's first process before its program runs: rlimits, and the
+                    OOM score
   rootfs            The container's file system: mounts, devices, pivot, what is hidden and what
                     is read-only
   runtimes          Which OCI runtimes there are: the engine's own, configured ones, and well-known
@@ -300,6 +308,8 @@ container/
                     gone
   update            ``POST /containers/{id}/update``: limits and restart policy, also of a running
                     container
+  user_namespaces   User namespaces of containers (``userns-remap``): made by processes that the
+                    launcher forks
   volume_content    The content of volumes as archives: export, import, and copies of one volume as
                     another
   waiting_attach    A client that attached to a container which does not run yet
@@ -417,6 +427,8 @@ linux/
                    linux.md``)
   excursion        Work in other namespaces without leaving one's own: in a thread that ends with
                    it
+  file_owner       Making files for somebody else: the ids that the kernel takes for new files
+                   (setfsuid(2))
   mounts           Mounts as detached descriptors: made, changed, and only then attached by
                    descriptor
   namespaces       Namespaces: kinds, joining by descriptor, id maps (man page namespaces(7))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from runtime.container.runtimes import Runtimes
 from runtime.container.stop import stop_timeout
 from runtime.container.task import Launcher, TaskService
 from runtime.container.trash import Trash
+from runtime.container.user_namespaces import UserNamespaces
 from runtime.container.volume_content import VolumeContent
 from runtime.doctor import Doctor
 from runtime.engine import Engine
@@ -82,7 +84,8 @@ class Assembly:
         content = ContentStore(config.data_root)
         runtimes = Runtimes(config.runtimes, config.default_runtime)
         images = ImageStore(store, events, content, self._snapshotter, self._disk)
-        self._volumes = VolumeStore(store, events, config.data_root, self._disk)
+        owner = config.id_map.root if config.id_map is not None else (0, 0)
+        self._volumes = VolumeStore(store, events, config.data_root, self._disk, owner)
         self.parts = Parts(
             config=config,
             store=store,
@@ -99,6 +102,7 @@ class Assembly:
             apply_changes=apply_changes,
             facts=_host_facts(config, runtimes),
             runtimes=runtimes,
+            user_namespaces=UserNamespaces(self._launcher, config.id_map),
         )
         self._removal = removal = ImageRemoval(images, self.parts.trash.discard)
         runner = TaskStepRunner(self.parts)
@@ -130,11 +134,22 @@ class Assembly:
         self.parts.catalogue.load()
         self._volumes.recover()
         await asyncio.gather(self._launcher.start(), self.parts.networks.start())
+        await self._map_owners()
         await self._recovery.run()
         # Without containers too: a start that was cut off may have published its ports.
         active = any(container.state.active for container in self.parts.catalogue)
         if active or self.parts.networks.stands:
             await self.parts.networks.rebuild()
+
+    async def _map_owners(self) -> None:
+        """Get ready to show containers in user namespaces their files as their own."""
+        id_map = self.parts.config.id_map
+        if id_map is not None:
+            userns, netns = await self.parts.user_namespaces.make()
+            os.close(netns)
+            loop = asyncio.get_running_loop()
+            work = self._snapshotter.map_owners
+            await loop.run_in_executor(self._mounts, work, userns, id_map.root)
 
     async def finish_recovery(self) -> None:
         """Do what clients need not wait for."""
@@ -173,6 +188,7 @@ class Assembly:
         self.parts.trash.close()
         self._disk.shutdown()
         self._mounts.shutdown()
+        self._snapshotter.close()
         self._store.close()
 
     def _after_commit(self, events: list[JsonObject]) -> None:

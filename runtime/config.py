@@ -13,10 +13,12 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
-from runtime.record import field, record
+from runtime.record import field, record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from runtime.id_map import IdMap
 
 DEFAULT_DATA_ROOT = "/var/lib/shoal"
 DEFAULT_RUN_ROOT = "/run/shoal"
@@ -54,7 +56,11 @@ DEFAULT_POOLS = (
 
 @record
 class EngineConfig:
-    """Settings of one engine; paths are absolute and real."""
+    """Settings of one engine; paths are absolute and real.
+
+    With `id_map` (of the option `userns_remap`) `data_root` is a directory of that map's own, in
+    `base_root`.
+    """
 
     data_root: str = DEFAULT_DATA_ROOT
     run_root: str = DEFAULT_RUN_ROOT
@@ -73,13 +79,17 @@ class EngineConfig:
     default_runtime: str = ""
     cdi_directories: tuple[str, ...] = ("/etc/cdi", "/var/run/cdi")
     registry: str = "/run/shoal-engines"
+    userns_remap: str = ""
+    base_root: str = ""
+    id_map: IdMap | None = None
 
     @property
     def tag(self) -> str:
         """What tells this engine's kernel objects from another's; empty for the default root."""
-        if self.data_root == DEFAULT_DATA_ROOT:
+        root = self.base_root or self.data_root
+        if root == DEFAULT_DATA_ROOT:
             return ""
-        return "-" + hashlib.sha256(self.data_root.encode()).hexdigest()[:8]
+        return "-" + hashlib.sha256(root.encode()).hexdigest()[:8]
 
     @property
     def socket_path(self) -> str:
@@ -99,7 +109,7 @@ class EngineConfig:
     @property
     def log_path(self) -> str:
         """The engine's own log."""
-        return os.path.join(self.data_root, "shoald.log")
+        return os.path.join(self.base_root or self.data_root, "shoald.log")
 
     @property
     def tasks_path(self) -> str:
@@ -156,9 +166,15 @@ def load_config(
     return EngineConfig(**values)  # type: ignore[arg-type]
 
 
-_REFUSED_KEYS = {
-    "userns-remap": "containers in a user namespace of their own are not supported",
-}
+def remap(config: EngineConfig, id_map: IdMap | None) -> EngineConfig:
+    """Return the settings of an engine whose containers live in user namespaces by a map."""
+    if id_map is None:
+        return config
+    uid, gid = id_map.root
+    own = os.path.join(config.data_root, f"{uid}.{gid}")
+    return replace(config, base_root=config.data_root, data_root=own, id_map=id_map)
+
+
 _FILE_KEYS = {
     "data-root": "data_root",
     "exec-root": "run_root",
@@ -175,6 +191,7 @@ _FILE_KEYS = {
     "runtimes": "runtimes",
     "default-runtime": "default_runtime",
     "cdi-spec-dirs": "cdi_directories",
+    "userns-remap": "userns_remap",
 }
 
 
@@ -190,8 +207,6 @@ def _from_file(path: str) -> dict[str, object]:
         raise InvalidArgument(f"{path}: must hold a JSON object")
     values: dict[str, object] = {}
     for key, value in document.items():
-        if key in _REFUSED_KEYS:
-            raise InvalidArgument(f"{path}: {key}: {_REFUSED_KEYS[key]}")
         if key not in _FILE_KEYS:
             known = ", ".join(sorted(_FILE_KEYS))
             raise InvalidArgument(f"{path}: unknown key {key!r}; known are {known}")

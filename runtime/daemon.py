@@ -27,6 +27,7 @@ from runtime.config import (
     EngineConfig,
     RuntimeProgram,
     load_config,
+    remap,
 )
 from runtime.container.log_options import check_log_config
 from runtime.doctor import examine_stopped
@@ -36,6 +37,7 @@ from runtime.http_server.listeners import TlsFiles, open_listener, tls_context
 from runtime.http_server.server import HttpServer
 from runtime.neighbours import Registration, sweep
 from runtime.ownership import Ownership, forget_tasks_of_earlier_boot
+from runtime.userns_remap import read_id_map
 
 if TYPE_CHECKING:
     import socket
@@ -99,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--default-runtime", metavar="NAME", dest="default_runtime")
     parser.add_argument("--cdi-spec-dir", action="append", metavar="DIR", dest="cdi_directories")
+    parser.add_argument("--userns-remap", metavar="default|USER|UID[:GROUP]")
     parser.add_argument("--journal-socket", metavar="PATH")
     parser.add_argument("--log-driver", metavar="NAME")
     parser.add_argument("--log-opt", action="append", metavar="NAME=VALUE", dest="log_options")
@@ -133,7 +136,7 @@ def _runtime(value: str) -> tuple[str, RuntimeProgram]:
 
 _FIELDS = (
     *("data_root", "run_root", "group", "log_level", "bridge_address", "host_gateway"),
-    "default_runtime",
+    *("default_runtime", "userns_remap"),
     *("log_driver", "journal_socket"),
 )
 _LISTS = ("hosts", "dns", "labels", "address_pools", "cdi_directories")
@@ -148,6 +151,8 @@ def _config(options: argparse.Namespace) -> EngineConfig:
     values["default_log_options"] = _log_options(options.log_options)
     config = load_config(values, os.environ, options.config_file)
     check_log_config(config.log_driver, config.default_log_options)
+    if config.userns_remap:
+        config = remap(config, read_id_map(config.userns_remap))
     return config
 
 

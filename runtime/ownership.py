@@ -32,11 +32,10 @@ class Ownership:
             Conflict: another engine has one of them; the text says which process.
         """
         try:
-            for root, option in (
-                (self._config.data_root, "--data-root"),
-                (self._config.run_root, "--run-root"),
-            ):
-                self._take(root, option)
+            self._take(self._config.base_root or self._config.data_root, "--data-root")
+            self._take(self._config.run_root, "--run-root")
+            if self._config.id_map is not None:
+                _make_mapped_root(self._config.data_root, self._config.id_map.root[1])
             with open(self._config.pid_path, "w", encoding="ascii") as file:
                 file.write(f"{os.getpid()}\n")
         except BaseException:
@@ -77,6 +76,16 @@ class Ownership:
         for fd in self._locks:
             os.close(fd)
         self._locks.clear()
+
+
+def _make_mapped_root(root: str, group: int) -> None:
+    """Make the data root of one id map, which the root of its containers may traverse."""
+    try:
+        os.makedirs(root, mode=0o710, exist_ok=True)
+        os.chmod(root, 0o710)  # noqa: S103 - a group that containers alone have may traverse it
+        os.chown(root, 0, group)
+    except OSError as error:
+        raise EngineError(f"Cannot create daemon root: {root}: {error.strerror}") from error
 
 
 def forget_tasks_of_earlier_boot(config: EngineConfig) -> None:

@@ -85,12 +85,21 @@ class VolumeStore:
         discard: when set, has a directory deleted later; without it removal waits for the deletion.
     """
 
-    def __init__(self, store: Store, events: EventBus, data_root: str, disk: Executor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        events: EventBus,
+        data_root: str,
+        disk: Executor,
+        owner: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Load what is stored; new volumes belong to `owner`, root of the containers."""
         self.users: VolumeUsers = nobody
         self.discard: Callable[[str], None] | None = None
         self._store = store
         self._events = events
         self._disk = disk
+        self._owner = owner
         self._root = os.path.join(data_root, "volumes")
         self._trash = os.path.join(data_root, "trash")
         self._volumes: dict[str, Volume] = {}
@@ -134,9 +143,14 @@ class VolumeStore:
             )
         check_options(name, options or {})
         volume = Volume(name, _now(), "local", options, labels)
-        os.makedirs(self.mountpoint(name), mode=0o755, exist_ok=True)
+        self._make_data(self.mountpoint(name))
         self._register(volume)
         return volume
+
+    def _make_data(self, path: str) -> None:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        if os.stat(path).st_uid == 0 and not os.listdir(path):
+            os.chown(path, *self._owner)
 
     def _register(self, volume: Volume) -> None:
         with self._store.transaction(full=True) as transaction:
@@ -428,7 +442,7 @@ class VolumeStore:
         if os.path.exists(mark):
             data = os.path.join(base, _DATA)
             trees.remove_tree(data)
-            os.makedirs(data, mode=0o755)
+            self._make_data(data)
             os.unlink(mark)
 
     async def _run(

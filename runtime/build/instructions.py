@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.build.accounts import lookup_owner
@@ -19,6 +20,7 @@ from runtime.build.step import StepFailed, now
 from runtime.build.transfer import ensure_directory
 from runtime.build.workspace import LayerStep, Workspace, keep, make_layer, take_cached
 from runtime.errors import InvalidArgument
+from runtime.linux.file_owner import creating_as
 from runtime.names import new_id, short_id
 from runtime.record import record
 
@@ -150,10 +152,12 @@ def _network(flag: str, option: str) -> str:
 
 async def _execute(build: Build, state: StageState, step: LayerStep, run: _Command) -> None:
     loop = asyncio.get_running_loop()
-    space = await loop.run_in_executor(build.disk, lambda: Workspace(build, state, step.with_init))
+    make = partial(Workspace, build, state, step.with_init, mapped=True)
+    space = await loop.run_in_executor(build.disk, make)
     try:
         if run.workdir != "/":
-            await loop.run_in_executor(build.disk, _make_workdir, space.fd, run.workdir)
+            root = build.images.snapshotter.root
+            await loop.run_in_executor(build.disk, _make_workdir, space.fd, run.workdir, root)
         order = _run_step(build, space.fd, run)
         code = await build.runner.run(order)
         if code != 0:
@@ -188,8 +192,9 @@ def _run_step(build: Build, rootfs_fd: int, run: _Command) -> RunStep:
     )
 
 
-def _make_workdir(root_fd: int, path: str) -> None:
-    os.close(ensure_directory(root_fd, path, (0, 0)))
+def _make_workdir(root_fd: int, path: str, root: tuple[int, int]) -> None:
+    with creating_as(root):
+        os.close(ensure_directory(root_fd, path, root))
 
 
 # WORKDIR ---------------------------------------------------------------------------------------

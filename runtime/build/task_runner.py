@@ -25,6 +25,7 @@ from runtime.container.messages import FRAME_HEADER
 from runtime.container.network_request import request_of
 from runtime.container.networking import write_in_place
 from runtime.container.plan import compile_plan
+from runtime.container.security_checks import check_user_namespace
 from runtime.container.spec import SpecInput, build_spec
 from runtime.container.task import Task, TaskFailed, TaskOrder
 from runtime.errors import EngineError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from runtime.build.runner import RunStep
     from runtime.container.parts import Parts
-    from runtime.network.allocation import Sandbox
+    from runtime.network.allocation import Allocation, Sandbox
 
 JsonObject = dict[str, object]
 
@@ -76,15 +77,18 @@ class TaskStepRunner:
         request = read_request(_body(step), parts.facts.lacking)
         facts = HostFacts(parts.facts.private_cgroups)
         complete(request, step.id, {}, facts)
+        if parts.config.id_map is not None:
+            check_user_namespace(request.host_config)
         with parts.store.transaction() as transaction:
             allocation = parts.networks.allocate(
                 transaction, request_of(step.id, f"build-{step.id[:12]}", request)
             )
-        sandbox = await parts.networks.setup(allocation)
-        with parts.store.transaction() as transaction:
-            parts.networks.connected(transaction, step.id)
-        fds = {f"store:{name}": fd for name, fd in sandbox.store.items()}
+        fds: dict[str, int] = {}
         try:
+            sandbox = await self._make_network(allocation, fds)
+            fds.update((f"store:{name}", fd) for name, fd in sandbox.store.items())
+            with parts.store.transaction() as transaction:
+                parts.networks.connected(transaction, step.id)
             if sandbox.netns is not None:
                 fds["netns"] = sandbox.netns
             spec = build_spec(
@@ -96,16 +100,40 @@ class TaskStepRunner:
                     mounts=self._files(step.id, text(request.config, "Hostname"), sandbox),
                     cgroup=f"{parts.config.cgroup_root}/{step.id}",
                     hostname=text(request.config, "Hostname"),
+                    joined=self._joined(step.id, fds),
+                    id_map=parts.config.id_map,
                 )
             )
             plan = compile_plan(spec, stdin=step.stdin is not None, stdin_once=True, user=step.user)
-            order = TaskOrder(step.id, "container", dict(plan), {**fds, "rootfs": step.rootfs_fd})
+            given = {**fds, "rootfs": step.rootfs_fd}
+            order = TaskOrder(step.id, "container", dict(plan), given, owner=self._owner)
             return await parts.tasks.create(order)
         except TaskFailed as error:
             raise EngineError(error.text) from error
         finally:
             for fd in fds.values():
                 os.close(fd)
+
+    @property
+    def _owner(self) -> tuple[int, int] | None:
+        id_map = self._parts.config.id_map
+        return None if id_map is None else id_map.root
+
+    async def _make_network(self, allocation: Allocation, fds: dict[str, int]) -> Sandbox:
+        """Make a step's network, in a user namespace of its own where the engine maps users."""
+        if self._parts.config.id_map is None:
+            return await self._parts.networks.setup(allocation)
+        fds["userns"], netns = await self._parts.user_namespaces.make()
+        try:
+            return await self._parts.networks.setup(allocation, netns)
+        finally:
+            os.close(netns)
+
+    def _joined(self, identifier: str, fds: dict[str, int]) -> dict[str, str]:
+        if "userns" not in fds:
+            return {}
+        task = os.path.join(self._parts.config.tasks_path, identifier)
+        return {"user": os.path.join(task, "userns"), "network": os.path.join(task, "netns")}
 
     def _directory(self, identifier: str) -> str:
         return os.path.join(self._parts.config.run_root, "build", identifier)
@@ -117,7 +145,7 @@ class TaskStepRunner:
         entries = []
         for name, content in zip(_FILES, contents, strict=True):
             if content is not None:
-                write_in_place(os.path.join(directory, name), content)
+                write_in_place(os.path.join(directory, name), content, self._owner)
                 entries.append(bound(os.path.join(directory, name), f"/etc/{name}"))
         return entries
 

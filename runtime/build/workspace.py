@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.build.cache import CacheEntry
@@ -43,7 +44,17 @@ def take_cached(build: Build, state: StageState, step: LayerStep) -> bool:
 class Workspace:
     """A writable directory on a stage's layers, mounted; becomes a layer, or goes."""
 
-    def __init__(self, build: Build, state: StageState, with_init: bool) -> None:
+    def __init__(
+        self, build: Build, state: StageState, with_init: bool, *, mapped: bool = False
+    ) -> None:
+        """Make and mount the directory; blocks.
+
+        Args:
+            build: the build.
+            state: the stage.
+            with_init: engine's mounts go over it.
+            mapped: a container will run on it, with users of its own where the engine maps them.
+        """
         self._layers = build.images.snapshotter.layers
         self._chains = state.chains
         self._directory = self._layers.workspace_now()
@@ -54,7 +65,8 @@ class Workspace:
                 init_layer.make(init, lowers)
             lowers = [init, *lowers]
         upper, work = (os.path.join(self._directory, name) for name in ("diff", "work"))
-        self.fd = overlay.mount(lowers, upper, work, _OPTIONS)
+        mount = partial(overlay.mount, lowers, upper, work, _OPTIONS)
+        self.fd = build.images.snapshotter.mapped(mount) if mapped else mount()
 
     def unmount(self) -> None:
         """Close the mount; must come before the layer is made."""

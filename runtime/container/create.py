@@ -19,7 +19,7 @@ from runtime.container.document import flag, section, text, texts
 from runtime.container.links import take_links
 from runtime.container.mount_points import MountPoint, inherit, parse_volumes_from
 from runtime.container.network_request import request_of
-from runtime.container.security_checks import check_security
+from runtime.container.security_checks import check_security, check_user_namespace
 from runtime.container.working_directory import make_working_directory
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.linux import paths
@@ -66,6 +66,8 @@ class Creator:
         identifier = new_id()
         complete(request, identifier, image.config, self._parts.facts)
         check_security(request.host_config)
+        if self._parts.user_namespaces.map_of(request.host_config) is not None:
+            check_user_namespace(request.host_config)
         self._check_lenders(request)
         self._complete_mounts(request)
         _check_mac(request)
@@ -195,7 +197,8 @@ class Creator:
         wanted = [mount for mount in container.mounts if mount.copy and not mount.subpath]
         if not wanted:
             return
-        rootfs = await parts.snapshotter.view(container.layers)
+        mapped = parts.id_map(container) is not None
+        rootfs = await parts.snapshotter.view(container.layers, mapped=mapped)
         try:
             for mount in wanted:
                 _require_directory(rootfs, mount)

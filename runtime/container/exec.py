@@ -221,7 +221,8 @@ class Execs:
         target = os.dup(container_task.init_pidfd)
         try:
             plan = self._planner.exec_plan(session)
-            order = TaskOrder(session.id, "exec", dict(plan), {"target": target})
+            owner = self._planner.streams_owner(session.container)
+            order = TaskOrder(session.id, "exec", dict(plan), {"target": target}, owner=owner)
             task = await self._parts.tasks.create(order)
         finally:
             os.close(target)

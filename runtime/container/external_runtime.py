@@ -31,6 +31,8 @@ STATE = "state"
 """The runtime's state (``--root``), in the directory of the container's task."""
 
 _STREAMS = ("stdin", "stdout", "stderr")
+_USER_NAMESPACE = "userns"
+"""The descriptor, and in the bundle the name by which the runtime finds it while it creates."""
 _CONSOLE = "console.sock"
 _PID_FILE = "pid"
 _LONGEST_LOG = 3500
@@ -46,16 +48,25 @@ def create(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:
     step = plan["runtime"]
     with Step(CREATE, "unable to prepare the bundle"):
         _mount_bundle(step, fds)
-        process.close_all([fd for name, fd in fds.items() if name not in _STREAMS])
+        kept = (*_STREAMS, _USER_NAMESPACE)
+        process.close_all([fd for name, fd in fds.items() if name not in kept])
     os.chdir(step["directory"])
+    _show_user_namespace(fds)
     listener = _listen() if plan["tty"] else None
     words = ["create", "--bundle", step["directory"], "--pid-file", _PID_FILE]
     _run(CREATE, step, [*words, *_console_words(listener), step["id"]], fds)
     _pass_console(listener, sync_fd)
     pid = _read_pid()
     pidfd = os.pidfd_open(pid)
+    if _USER_NAMESPACE in fds:
+        os.unlink(_USER_NAMESPACE)
     _fork_driver(sync_fd, {}, lambda _sock: _run(START, step, ["start", step["id"]], {}))
     return pid, pidfd
+
+
+def _show_user_namespace(fds: dict[str, int]) -> None:
+    if _USER_NAMESPACE in fds:
+        os.symlink(f"/proc/{os.getpid()}/fd/{fds[_USER_NAMESPACE]}", _USER_NAMESPACE)
 
 
 def execute(plan: Plan, fds: dict[str, int], sync_fd: int) -> tuple[int, int]:

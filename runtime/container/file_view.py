@@ -20,6 +20,7 @@ from runtime.container.document import flag
 from runtime.container.mount_points import mounted, unmounted
 from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import excursion, mounts, namespaces, paths, syscalls
+from runtime.linux.file_owner import creating_as
 from runtime.record import mutable, record
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.container.container import Container
     from runtime.container.mount_points import MountPoint
     from runtime.container.parts import Parts
+    from runtime.id_map import IdMap
 
 _GENERATED = ("/etc/resolv.conf", "/etc/hostname", "/etc/hosts")
 _PLACE = "merged"
@@ -40,10 +42,12 @@ class FileView:
     Attributes:
         container: whose files.
         root_fd: the root directory, with everything mounted that belongs there.
+        id_map: how the container's users are called in it; None when they are the host's.
     """
 
     container: Container
     root_fd: int
+    id_map: IdMap | None = None
 
     def require_writable(self, path: str) -> None:
         """Refuse to write where the container may not.
@@ -110,7 +114,7 @@ async def open_view(
             root_fd = await loop.run_in_executor(parts.mounts, assemble)
         stack.callback(_publish, parts, container, "unmount", unmounted)
         _publish(parts, container, "mount", mounted)
-        yield FileView(container, root_fd)
+        yield FileView(container, root_fd, parts.id_map(container))
 
 
 def _publish(
@@ -168,7 +172,9 @@ def _sources(parts: Parts, container: Container, made: list[int]) -> list[_Sourc
             recursive=not flag(options, "NonRecursive"),
         )
         if mount.type == "image":
-            source.made = parts.snapshotter.view_now(parts.images.resolve(mount.source).layers)
+            layers = parts.images.resolve(mount.source).layers
+            mapped = parts.id_map(container) is not None
+            source.made = parts.snapshotter.view_now(layers, mapped=mapped)
         elif mount.type == "volume" and parts.volumes.get(mount.name).options:
             source.made = parts.volumes.look_now(mount.name)
         if source.made >= 0:
@@ -186,9 +192,13 @@ def _root(parts: Parts, container: Container, writable: bool, sources: list[_Sou
     if writable:
         root = _open_writable(parts, container)
     else:
-        root = parts.snapshotter.mount_now(container.id, container.layers, readonly=True)
+        mapped = parts.id_map(container) is not None
+        root = parts.snapshotter.mount_now(
+            container.id, container.layers, readonly=True, mapped=mapped
+        )
     try:
-        _make_places(root, sources)
+        with creating_as(root_of(parts, container)):
+            _make_places(root, sources)
     except OSError as error:
         os.close(root)
         if writable or error.errno != errno.EROFS:
@@ -200,7 +210,14 @@ def _root(parts: Parts, container: Container, writable: bool, sources: list[_Sou
 def _open_writable(parts: Parts, container: Container) -> int:
     if container.state.active:
         return _copy_running(container)
-    return parts.snapshotter.mount_now(container.id, container.layers)
+    mapped = parts.id_map(container) is not None
+    return parts.snapshotter.mount_now(container.id, container.layers, mapped=mapped)
+
+
+def root_of(parts: Parts, container: Container) -> tuple[int, int]:
+    """Return user and group on the host of a container's root."""
+    id_map = parts.id_map(container)
+    return (0, 0) if id_map is None else id_map.root
 
 
 def _prepare(parts: Parts, container: Container) -> None:
@@ -208,7 +225,8 @@ def _prepare(parts: Parts, container: Container) -> None:
     try:
         sources = _sources(parts, container, made)
         made.append(_open_writable(parts, container))
-        _make_places(made[-1], sources)
+        with creating_as(root_of(parts, container)):
+            _make_places(made[-1], sources)
     finally:
         _close_all(made)
 

@@ -25,6 +25,7 @@ from runtime.image.layers import UnpackRules, unpack
 from runtime.image.tar_reader import BadArchive
 from runtime.image.tree_tar import TreeRules, flatten, tree_pieces
 from runtime.linux import paths
+from runtime.linux.file_owner import creating_as
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -113,7 +114,8 @@ class Filesystem:
             source = FedSource()
             feeder = asyncio.ensure_future(source.feed(options.stream))
             try:
-                await self._in_thread(_unpack, source, fd, rules)
+                root = (0, 0) if view.id_map is None else view.id_map.root
+                await self._in_thread(_unpack, source, fd, rules, root)
             finally:
                 source.abort()
                 await feeder
@@ -136,12 +138,15 @@ def _naming(path: str, ref: str) -> Iterator[None]:
 def _open_for_tar(view: FileView, path: str) -> tuple[int, TreeRules]:
     """Open what becomes a tar: a directory, or the parent of something else and its name."""
     name = base_name(path)
+    owner = None if view.id_map is None else view.id_map.to_container
     if stat.S_ISDIR(lstat(view.root_fd, path).st_mode):
         fd = paths.open_in_root(view.root_fd, path, _DIRECTORY)
         prefix = name if name == "/" else f"{name}/"
-        return fd, TreeRules(prefix=prefix, attributes=_KEPT_ATTRIBUTES)
+        return fd, TreeRules(prefix=prefix, attributes=_KEPT_ATTRIBUTES, owner=owner)
     fd = paths.open_in_root(view.root_fd, posixpath.dirname(path) or "/", _DIRECTORY)
-    return fd, TreeRules(leave_out=lambda inner: inner != name, attributes=_KEPT_ATTRIBUTES)
+    return fd, TreeRules(
+        leave_out=lambda inner: inner != name, attributes=_KEPT_ATTRIBUTES, owner=owner
+    )
 
 
 def _open_target(view: FileView, options: PutOptions) -> tuple[int, UnpackRules]:
@@ -167,6 +172,7 @@ def _open_target(view: FileView, options: PutOptions) -> tuple[int, UnpackRules]
         keep_directories=options.no_overwrite_dir_non_dir,
         keep_root=True,
         destination=real,
+        to_disk=None if view.id_map is None else view.id_map.to_host,
     )
 
 
@@ -197,12 +203,15 @@ def _owner(view: FileView) -> tuple[int, int] | None:
         name = user.partition(":")[0]
         problem = str(error).removeprefix(f"unable to find user {name}: ")
         raise InvalidArgument(f'failed to look up user "{user}" in container: {problem}') from error
+    if view.id_map is not None:
+        return view.id_map.to_host(identity.uid, identity.gid)
     return identity.uid, identity.gid
 
 
-def _unpack(source: FedSource, fd: int, rules: UnpackRules) -> None:
+def _unpack(source: FedSource, fd: int, rules: UnpackRules, root: tuple[int, int]) -> None:
     try:
-        unpack(decompressed(source), fd, rules)
+        with creating_as(root):
+            unpack(decompressed(source), fd, rules)
     except (BadArchive, InvalidArgument) as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise error.__cause__ from error

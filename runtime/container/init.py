@@ -13,12 +13,12 @@ from __future__ import annotations
 import _socket
 import gc
 import os
-import resource
 
 from runtime.container import console, hook_gate, hooks, proc_files, program
 from runtime.container.failure import StartFailed, Step
 from runtime.container.identity import Identity, LookupFailed, resolve
-from runtime.container.rootfs import GIVEN, Root
+from runtime.container.rlimits import set_late_limits, set_limits
+from runtime.container.rootfs import GIVEN, OPENED, Root, open_sources
 from runtime.linux import mounts, namespaces, process, syscalls
 from runtime.linux.cgroups import Cgroup
 
@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.container.plan_types import HookPlan, Plan, ProcessStep
+    from runtime.container.plan_types import HookPlan, Plan
 
 _STREAMS = ("stdin", "stdout", "stderr")
 # Descriptor in the shim's hands -> kind of the namespace that the child joins.
@@ -39,8 +39,6 @@ _JOINED = {
 }
 _FAILED = 1
 _LONGEST_NAME = 64
-_OWN_FILES = 1024
-"""Open files that are enough for init itself."""
 
 
 def spawn_container(
@@ -52,7 +50,7 @@ def spawn_container(
         plan: The compiled plan of the container.
         fds: ``rootfs`` and ``mount:*`` (detached mounts); ``stdin``, ``stdout``, ``stderr``
             (absent: the null device, or a terminal); ``netns``, ``ipcns``, ``pidns``, ``utsns``,
-            ``userns`` to join.
+            ``userns`` to join. With ``userns`` the caller itself enters it, for good.
         sync_fd: The child's end of the conversation.
         sibling: Make it a child of the caller's parent, whose business it is to reap it.
 
@@ -102,11 +100,14 @@ def _spawn(
     hold, release = os.pipe2(os.O_CLOEXEC)
     cgroup_fd = -1
     gate = hook_gate.Gate(plan)
+    opened: dict[str, int] = {}
     try:
         gate.show_root(fds)
-        if cgroup.takes_births:
+        if cgroup.takes_births or "userns" in fds:
             _create_cgroup(plan, cgroup)
-        if cgroup.takes_births or _enters_itself(plan):
+        if "userns" in fds:
+            opened = _enter_user_namespace(plan, fds)
+        if cgroup.takes_births or _enters_itself(plan, fds):
             with Step("cgroup", "unable to apply cgroup configuration"):
                 cgroup_fd = cgroup.open()
         with Step("clone", "unable to start init"):
@@ -115,9 +116,9 @@ def _spawn(
             else:
                 pid, pidfd = syscalls.clone3(flags, process.SIGCHLD, cgroup_fd)
         if pid == 0:
-            _child(steps, plan, fds, sync_fd, (hold, gate.inner))
+            _child(steps, plan, {**fds, **opened}, sync_fd, (hold, gate.inner))
         try:
-            _prepare_from_outside(plan, pid, cgroup)
+            _prepare_from_outside(plan, fds, pid, cgroup)
             os.write(release, b".")
             gate.serve(pid, moved="pidns" in fds)
         except BaseException:
@@ -127,6 +128,20 @@ def _spawn(
     finally:
         gate.close()
         process.close_all([fd for fd in (hold, release, cgroup_fd) if fd >= 0])
+        process.close_all([fd for fd in opened.values() if fd not in fds.values()])
+
+
+def _enter_user_namespace(plan: Plan, fds: dict[str, int]) -> dict[str, int]:
+    """Join the user namespace to come, so that all that is made from now on belongs to it.
+
+    What needs the host's rights is done before, to be inherited: limits, and the sources of binds,
+    which are returned by name.
+    """
+    set_limits(plan["process"], os.getpid())
+    opened = open_sources(plan["root"]["mounts"], fds)
+    with Step("join", "unable to join user namespace"):
+        namespaces.join(fds["userns"], "user")
+    return opened
 
 
 def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
@@ -136,12 +151,14 @@ def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
         if kind not in joined:  # a new one instead would be a silent difference
             raise StartFailed("join", 0, f"no descriptor of the {kind} namespace to join")
     joined.add("cgroup")
+    if "userns" in fds:
+        joined.add("ipc")  # made when its files can belong to the root inside
     return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
 
 
-def _enters_itself(plan: Plan) -> bool:
-    """Tell whether the child moves into its cgroup; root of a new user namespace may not."""
-    return plan["kind"] == "exec" or not plan["id_ranges"]
+def _enters_itself(plan: Plan, fds: dict[str, int]) -> bool:
+    """Tell whether the child moves into its cgroup; root of another user namespace may not."""
+    return plan["kind"] == "exec" or not (plan["id_ranges"] or "userns" in fds)
 
 
 def _create_cgroup(plan: Plan, cgroup: Cgroup) -> None:
@@ -150,7 +167,7 @@ def _create_cgroup(plan: Plan, cgroup: Cgroup) -> None:
             cgroup.create(plan["resources"])
 
 
-def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
+def _prepare_from_outside(plan: Plan, fds: dict[str, int], pid: int, cgroup: Cgroup) -> None:
     """Write what the child may not: id maps, its cgroup, limits that need privileges.
 
     The child makes its mounts meanwhile; the cgroup's limits are there before it joins.
@@ -160,53 +177,13 @@ def _prepare_from_outside(plan: Plan, pid: int, cgroup: Cgroup) -> None:
         with Step("idmap", "unable to write id maps"):
             namespaces.write_id_maps(pid, ranges["uids"], ranges["gids"])
     if not cgroup.takes_births:
-        _create_cgroup(plan, cgroup)
-        if not _enters_itself(plan):
+        if "userns" not in fds:
+            _create_cgroup(plan, cgroup)
+        if not _enters_itself(plan, fds):
             with Step("cgroup", "unable to apply cgroup configuration"):
                 cgroup.join(pid)
-    step = plan["process"]
-    if step["oom_score_adj"] is not None:
-        _set_oom_score(pid, step["oom_score_adj"])
-    for kind, soft, hard in step["rlimits"]:
-        try:
-            resource.prlimit(pid, kind, _early_limit(pid, kind, (soft, hard)))
-        except (OSError, ValueError) as error:
-            # The module says that a soft limit is above the hard one before the kernel does.
-            refused = isinstance(error, PermissionError)
-            reason = "operation not permitted" if refused else "invalid argument"
-            text = f"error setting rlimits for ready process: error setting rlimit type {kind}"
-            raise StartFailed("rlimit", 1, f"{text}: {reason}") from error
-
-
-def _early_limit(pid: int, kind: int, wanted: tuple[int, int]) -> tuple[int, int]:
-    """Return what is set now: few open files would not be enough for what init has to do yet."""
-    soft, hard = wanted
-    if kind != resource.RLIMIT_NOFILE or not 0 <= soft < _OWN_FILES or 0 <= hard < soft:
-        return wanted
-    present = resource.prlimit(pid, kind)
-    return present[0], hard if hard < 0 or hard > present[1] else present[1]
-
-
-def _set_late_limits(step: ProcessStep) -> None:
-    """Lower the number of open files to what the program may have; lowering needs no right."""
-    for kind, soft, hard in step["rlimits"]:
-        if kind == resource.RLIMIT_NOFILE and 0 <= soft < _OWN_FILES:
-            with Step("rlimit", "error setting rlimits for ready process"):
-                resource.setrlimit(kind, (soft, hard))
-
-
-def _set_oom_score(pid: int, score: int) -> None:
-    """Set the score; the default may be out of reach when the engine's own is higher."""
-    try:
-        fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, str(score).encode())
-        finally:
-            os.close(fd)
-    except OSError as error:
-        if score != 0:
-            text = f"oom_score_adj {score} is below the engine's own, which needs CAP_SYS_RESOURCE"
-            raise StartFailed("oom_score_adj", error.errno or 0, text) from error
+    if "userns" not in fds:
+        set_limits(plan["process"], pid)
 
 
 def _give_up(pid: int, pidfd: int, *, sibling: bool) -> None:
@@ -324,10 +301,11 @@ def _exec_steps(child: _Child) -> None:
     """Go from a bare fork to another program of a running container."""
     _close_foreign(child)
     _wait_for_parent(child)
-    _move_in(child.plan)
+    _move_in(child)
     with Step("join", "unable to join the container's namespaces"):
         kinds = [kind for kind in child.plan["namespaces"] if kind != "pid"]
         syscalls.setns(child.fds["target"], namespaces.flags_of(kinds))
+    _become_root_inside(child)
     _become_session(child.plan)
     program.limit_bounding(child.plan["process"])
     child.root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -341,7 +319,8 @@ def _close_foreign(child: _Child) -> None:
     """Close what belongs to the shim: its control socket, its store, its ends of the pipes."""
     kept = {0, 1, 2, child.sync.fileno(), child.hold, child.gate}
     wanted = ("rootfs", "target", *_JOINED, *_STREAMS)
-    kept |= {fd for name, fd in child.fds.items() if name in wanted or name.startswith(GIVEN)}
+    mounted = (GIVEN, OPENED)
+    kept |= {fd for name, fd in child.fds.items() if name in wanted or name.startswith(mounted)}
     following = 0
     for fd in sorted(fd for fd in kept if fd >= 0):
         if fd > following:
@@ -363,25 +342,33 @@ def _enter_cgroup(child: _Child) -> None:
     if child.in_cgroup:
         return
     _wait_for_parent(child)
-    _move_in(child.plan)
+    _move_in(child)
     if "cgroup" in child.plan["namespaces"] and "cgroupns" not in child.fds:
         with Step("namespaces", "unable to unshare cgroup namespace"):
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     child.in_cgroup = True
 
 
-def _move_in(plan: Plan) -> None:
-    if _enters_itself(plan):
+def _move_in(child: _Child) -> None:
+    if _enters_itself(child.plan, child.fds):
         with Step("cgroup", "unable to apply cgroup configuration"):
-            Cgroup(plan["cgroup"]).enter()
+            Cgroup(child.plan["cgroup"]).enter()
 
 
 def _join_namespaces(child: _Child) -> None:
     for name, kind in _JOINED.items():
-        if name in child.fds:
+        if name in child.fds and name != "userns":  # the parent joined that, and so are we in it
             with Step("join", f"unable to join {kind} namespace"):
                 namespaces.join(child.fds[name], kind)
-    if "user" in child.plan["namespaces"] or "userns" in child.fds:
+    _become_root_inside(child)
+    own_ipc = "ipc" in child.plan["namespaces"] and "ipcns" not in child.fds
+    if "userns" in child.fds and own_ipc:
+        with Step("namespaces", "unable to unshare ipc namespace"):
+            syscalls.unshare(syscalls.CLONE_NEWIPC)
+
+
+def _become_root_inside(child: _Child) -> None:
+    if "user" in child.plan["namespaces"]:
         with Step("idmap", "unable to become root of the user namespace"):
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
@@ -460,7 +447,7 @@ def _run_program(child: _Child) -> None:
     program.verify_cwd()
     path = program.find_program(step["arguments"][0], environment)
     program.reset_signals()
-    _set_late_limits(step)
+    set_late_limits(step)
     hook_gate.wait_for_poststart(child.hooks, child.gate)
     os.write(child.sync.fileno(), b"created")
     if os.read(child.sync.fileno(), 16) != b"go":

@@ -29,8 +29,9 @@ CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from runtime.container import launcher, spawners;"
     "logger = lambda fds: __import__('runtime.container.logger', None, None, 'main').main(fds);"
+    "maker = __import__('runtime.container.namespace_maker', None, None, 'main').main;"
     "kinds = {'container': spawners.container, 'exec': spawners.execution};"
-    "launcher.main(kinds, {'logger': logger})"
+    "launcher.main(kinds, {'logger': logger, 'namespaces': maker})"
 )
 """What the launcher's interpreter runs: `-I -S` has no search path, so it is given one.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from runtime.container.rootfs import GIVEN
 from runtime.errors import EngineError, InvalidArgument, NotFound
 from runtime.linux import excursion, paths
+from runtime.linux.file_owner import creating_as
 from runtime.volume_mounts import STORE
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def open_sources(parts: Parts, container: Container, fds: dict[str, int]) -> Non
         NotFound: an image, a volume or a part of it is gone.
         EngineError: a described volume cannot be mounted, or a bind cannot propagate.
     """
+    id_map = parts.id_map(container)
     for mount in container.mounts:
         given = given_name(mount.target)
         if mount.type == "image":
             layers = parts.images.resolve(mount.source).layers
-            view = parts.snapshotter.view_now(layers)
+            view = parts.snapshotter.view_now(layers, mapped=id_map is not None)
             fds[given] = _part(view, mount.source, mount.subpath)
         elif mount.type == "volume" and parts.volumes.get(mount.name).options:
             fd, kept = parts.volumes.mount_now(mount.name, container.id)
@@ -50,7 +52,7 @@ def open_sources(parts: Parts, container: Container, fds: dict[str, int]) -> Non
         elif mount.type == "volume" and mount.subpath:
             _check_part(parts.volumes.mountpoint(mount.name), mount.subpath)
         elif mount.type == "bind":
-            _make_directory(mount)
+            _make_directory(mount, (0, 0) if id_map is None else id_map.root)
             check_propagation(mount.source, mount.propagation)
 
 
@@ -62,9 +64,9 @@ def _keep(fds: dict[str, int], name: str, fd: int) -> None:
         fds[name] = fd
 
 
-def _make_directory(mount: MountPoint) -> None:
+def _make_directory(mount: MountPoint, owner: tuple[int, int]) -> None:
     if mount.create_source:
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError), creating_as(owner):
             os.makedirs(mount.source, mode=0o755, exist_ok=True)
     elif not os.path.exists(mount.source):
         raise InvalidArgument(

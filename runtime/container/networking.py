@@ -159,10 +159,18 @@ class ContainerNetworks:
                     await self._apply(container, attachment)
 
 
-def write_in_place(path: str, content: bytes) -> None:
-    """Replace a file's content and keep its inode; readers never see it empty."""
+def write_in_place(path: str, content: bytes, owner: tuple[int, int] | None = None) -> None:
+    """Replace a file's content and keep its inode; readers never see it empty.
+
+    Args:
+        path: the file.
+        content: what is to stand there.
+        owner: user and group it is given to; None leaves them.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
+        if owner is not None:
+            os.fchown(fd, *owner)
         os.pwrite(fd, content, 0)
         os.ftruncate(fd, len(content))
     finally:

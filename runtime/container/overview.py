@@ -53,6 +53,7 @@ class Overview:
             "SecurityOptions": [
                 *(["name=apparmor"] if apparmor_profile() else []),
                 "name=seccomp,profile=builtin",
+                *(["name=userns"] if self._parts.config.id_map else []),
                 *(["name=cgroupns"] if unified else []),
             ],
             "ID": hashlib.sha256(root.encode()).hexdigest()[:32],

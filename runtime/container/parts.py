@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from runtime.container.runtimes import Runtimes
     from runtime.container.task import TaskService
     from runtime.container.trash import Trash
+    from runtime.container.user_namespaces import UserNamespaces
     from runtime.events import EventBus
+    from runtime.id_map import IdMap
     from runtime.image.image_store import ImageStore
     from runtime.image.snapshotter import Snapshotter
     from runtime.network.controller import NetworkController
@@ -63,11 +65,16 @@ class Parts:
     trash: Trash
     facts: HostFacts
     runtimes: Runtimes
+    user_namespaces: UserNamespaces
     apply_changes: Callable[[JsonObject, Sequence[str]], JsonObject]
     starts: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
     )
     fault: Callable[[str], None] = no_fault
+
+    def id_map(self, container: Container) -> IdMap | None:
+        """Return the map of a container's users, None when they are the host's."""
+        return self.user_namespaces.map_of(container.host_config)
 
     def directory(self, container: Container) -> str:
         """Return the directory of a container's files."""

@@ -75,6 +75,7 @@ def compile_plan(
     program, flags = _compiled_filter(policy)
     own = sections(linux, "namespaces")
     kinds = [text(entry, "type") for entry in own]
+    joined = [text(entry, "type") for entry in own if text(entry, "path")]
     plan: Plan = {
         "kind": kind,
         "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
@@ -82,8 +83,8 @@ def compile_plan(
         "root": _root_step(spec, linux),
         "hooks": compile_hooks(spec, text(linux, "cgroupsPath").rpartition("/")[2]),
         "namespaces": kinds,
-        "joined": [text(entry, "type") for entry in own if text(entry, "path")],
-        "id_ranges": _id_ranges(linux) if "user" in kinds else None,
+        "joined": joined,
+        "id_ranges": _id_ranges(linux) if "user" in kinds and "user" not in joined else None,
         "resources": cast("Resources", section(linux, "resources")),
         "cgroup": text(linux, "cgroupsPath"),
         "seccomp": program,

@@ -33,7 +33,7 @@ from runtime.container.plan import compile_plan
 from runtime.container.rootfs import GIVEN
 from runtime.container.spec import SpecInput, build_spec, exec_process
 from runtime.container.task_handle import TaskFailed
-from runtime.errors import Conflict, EngineError, InvalidArgument
+from runtime.errors import Conflict, EngineError, InvalidArgument, NotImplementedByEngine
 from runtime.record import replace
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ class Planner:
         fds: dict[str, int] = {}
         try:
             joined = self._join(container, fds)
+            if "userns" in mounts:
+                joined["user"] = os.path.join(
+                    self._parts.config.tasks_path, container.task_id, "userns"
+                )
             if sandbox.netns is not None:
                 joined["network"] = os.path.join(
                     self._parts.config.tasks_path, container.task_id, "netns"
@@ -110,9 +114,14 @@ class Planner:
                 joined=joined,
                 environment=linked_environment(self._parts, container),
                 shm=_SHARED_MEMORY if _SHARED_MEMORY in mounts else "",
+                id_map=self._parts.id_map(container),
             )
             spec = build_spec(given)
             inject_devices(spec, container.host_config, self._parts.config.cdi_directories)
+            if spec.get("hooks") and given.id_map is not None:
+                raise NotImplementedByEngine(
+                    "hooks of CDI devices need the host's user namespace: use UsernsMode host"
+                )
             plan = compile_plan(
                 spec,
                 stdin=flag(container.config, "OpenStdin"),
@@ -244,7 +253,8 @@ class Planner:
             }
             for name, content in contents.items():
                 if content is not None:
-                    write_in_place(os.path.join(directory, name), content)
+                    root = self.streams_owner(container)
+                    write_in_place(os.path.join(directory, name), content, root)
         return {target: os.path.join(directory, os.path.basename(target)) for target in _FILES}
 
     def _hostname(self, container: Container) -> str:
@@ -254,6 +264,27 @@ class Planner:
             for key in ("Hostname", "Domainname"):
                 container.config[key] = text(lender.config, key)
         return text(container.config, "Hostname")
+
+    def streams_owner(self, container: Container) -> tuple[int, int] | None:
+        """Return whom the pipes of a container's streams belong to on the host, None for root."""
+        id_map = self._parts.id_map(container)
+        return None if id_map is None else id_map.root
+
+    def lent_user_namespace(self, container: Container) -> int | None:
+        """Open the user namespace of a container that lends another one; None without a lender.
+
+        Who joins a namespace has to be in the user namespace that owns it.
+
+        Raises:
+            EngineError: the lender does not run, or does not lend.
+        """
+        for key, purpose in (("NetworkMode", "net"), ("IpcMode", "ipc"), ("PidMode", "pid")):
+            lender = self._lender(container, key)
+            if lender is not None:
+                if purpose == "ipc":
+                    self._ipc_lender(container)
+                return open_namespace(lender, "user", purpose)[1]
+        return None
 
     # -- what other containers lend ----------------------------------------------------------------
 

@@ -40,6 +40,20 @@ GIVEN = "mount:"
 """How the source of a bind begins that is a mount made by the engine: the name of a descriptor."""
 
 
+OPENED = "bind:"
+"""How the name of the descriptor of a bind's source begins that was opened ahead; its index."""
+
+
+def open_sources(steps: list[MountStep], given: dict[str, int]) -> dict[str, int]:
+    """Open the sources of all binds, with their attributes set; returns them by name."""
+    opened: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if step["kind"] == "bind":
+            with Step("mount", _sentence(step)):
+                opened[f"{OPENED}{index}"] = _open_source(step, given)
+    return opened
+
+
 class Root:
     """A container's root while it is being made; ``fd`` is the directory.
 
@@ -69,10 +83,11 @@ class Root:
 
     def open_sources(self) -> None:
         """Open every source of a bind as a detached copy, read-only already where asked."""
+        ahead = any(name.startswith(OPENED) for name in self._given)
+        opened = self._given if ahead else open_sources(self._steps, self._given)
         for index, step in enumerate(self._steps):
             if step["kind"] == "bind":
-                with Step("mount", _sentence(step)):
-                    self._sources[index] = _open_source(step, self._given)
+                self._sources[index] = opened[f"{OPENED}{index}"]
 
     def attach(self) -> None:
         """Put the root on top of the host's root, in this mount namespace alone.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import stat
 import time
 
 from runtime.container import exit_record
@@ -121,6 +122,7 @@ class ShimTask:
         self._end_hooks.set(brief.get("hooks"), self._cgroup_path)
         given = {name: fd for name, fd in fds.items() if name not in _OURS}
         theirs, ours = _open_stdio(tty=bool(brief["tty"]), stdin=bool(brief["stdin"]))
+        _give_away(theirs, brief.get("owner"))
         self._reaps = bool(brief["reaps"])
         if self._reaps:
             process.become_subreaper()
@@ -457,6 +459,14 @@ class ShimTask:
 
 def _is_kept(name: str) -> bool:
     return name == "netns" or name.startswith(_STORE)
+
+
+def _give_away(streams: dict[str, int], owner: object) -> None:
+    """Give pipes to the root of the container's user namespace, which may open them again."""
+    if isinstance(owner, tuple):
+        for fd in streams.values():
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.fchown(fd, *owner)
 
 
 def _open_stdio(*, tty: bool, stdin: bool) -> tuple[dict[str, int], list[int]]:

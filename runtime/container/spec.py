@@ -30,6 +30,8 @@ from runtime.record import field, record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runtime.id_map import IdMap, Range
+
 JsonObject = dict[str, object]
 
 # Runtimes read newer fields whatever stands here, but older ones (crun 1.8 of Debian 12) refuse
@@ -72,8 +74,8 @@ class SpecInput:
         joined: Kind of namespace -> path, for those that exist already (``network``, ``ipc`` ...).
         environment: Further variables, such as those of links; the user's own win.
         shm: Source of ``/dev/shm`` when it is shared with other containers.
-        id_map: (first id inside, first id outside, count) of each range: the container gets a user
-            namespace of its own, unless ``UsernsMode`` is ``host``.
+        id_map: How the container's users are called on the host: it is in a user namespace that is
+            not the host's, a new one unless `joined` names it.
     """
 
     container_id: str
@@ -87,7 +89,7 @@ class SpecInput:
     joined: Mapping[str, str] = field(default_factory=dict)
     environment: Sequence[str] = ()
     shm: str = ""
-    id_map: Sequence[tuple[int, int, int]] = ()
+    id_map: IdMap | None = None
 
 
 def build_spec(given: SpecInput) -> JsonObject:
@@ -125,8 +127,8 @@ def namespaces(given: SpecInput) -> dict[str, str]:
     """Return the kinds of the container's own namespaces, each with the path it is joined by."""
     host_config = given.host_config
     kinds = {"mount": ""}
-    if given.id_map and text(host_config, "UsernsMode") != "host":
-        kinds["user"] = ""
+    if given.id_map is not None:
+        kinds["user"] = given.joined.get("user", "")
     for kind, key, ours in (
         ("uts", "UTSMode", ()),
         ("ipc", "IpcMode", ()),
@@ -267,11 +269,9 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
         "maskedPaths": texts(host_config, "MaskedPaths"),
         "readonlyPaths": texts(host_config, "ReadonlyPaths"),
     }
-    if "user" in kinds:
-        linux["uidMappings"] = linux["gidMappings"] = [
-            {"containerID": inside, "hostID": outside, "size": count}
-            for inside, outside, count in given.id_map
-        ]
+    if given.id_map is not None:  # of a namespace to be joined too, as other runtimes want it
+        linux["uidMappings"] = _mappings(given.id_map.uids)
+        linux["gidMappings"] = _mappings(given.id_map.gids)
     propagation = default_mounts.root_propagation(given.mounts)
     if propagation:
         linux["rootfsPropagation"] = propagation
@@ -279,6 +279,12 @@ def _linux(given: SpecInput, security: SecurityOptions, kinds: dict[str, str]) -
     if policy:
         linux["seccomp"] = policy
     return linux
+
+
+def _mappings(ranges: Sequence[Range]) -> list[JsonObject]:
+    return [
+        {"containerID": inside, "hostID": outside, "size": size} for inside, outside, size in ranges
+    ]
 
 
 def _sysctls(given: SpecInput) -> dict[str, str]:

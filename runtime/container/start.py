@@ -135,9 +135,10 @@ class Starter:
         loop = asyncio.get_running_loop()
         fds: dict[str, int] = {}
         handed_over.callback(_close_all, fds)
+        netns = await self._make_namespaces(container, fds, handed_over)
         mounting = loop.run_in_executor(parts.mounts, self._mount, container, fds)
         results = await asyncio.gather(
-            mounting, parts.networks.setup(allocation), return_exceptions=True
+            mounting, parts.networks.setup(allocation, netns), return_exceptions=True
         )
         mounted, sandbox = results
         if isinstance(sandbox, BaseException):
@@ -149,12 +150,33 @@ class Starter:
         plan, joined = self.planner.plan(container, sandbox, fds)
         fds.update(joined)
         logger = self.planner.logger_order(container)
-        return TaskOrder(container.task_id, "container", dict(plan), fds, logger)
+        owner = self.planner.streams_owner(container)
+        return TaskOrder(container.task_id, "container", dict(plan), fds, logger, owner)
+
+    async def _make_namespaces(
+        self, container: Container, fds: dict[str, int], handed_over: contextlib.ExitStack
+    ) -> int | None:
+        """Get a container's user namespace; returns an empty network namespace that it owns.
+
+        None where the host's user namespace is shared.
+        """
+        parts = self._parts
+        if parts.id_map(container) is None:
+            return None
+        lent = self.planner.lent_user_namespace(container)
+        if lent is not None:
+            handed_over.callback(os.close, lent)
+        fds["userns"], netns = await parts.user_namespaces.make(lent)
+        handed_over.callback(os.close, netns)
+        return netns
 
     def _mount(self, container: Container, fds: dict[str, int]) -> None:
         """Mount the root and what the user's mounts need; blocks."""
         self.planner.make_sources(container, fds)
-        fds["rootfs"] = self._parts.snapshotter.mount_now(container.id, container.layers)
+        mapped = self._parts.id_map(container) is not None
+        fds["rootfs"] = self._parts.snapshotter.mount_now(
+            container.id, container.layers, mapped=mapped
+        )
 
     def _commit(self, container: Container, task: Task) -> None:
         container.live.task = task

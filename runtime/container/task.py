@@ -54,6 +54,7 @@ class TaskOrder:
         fds: descriptors by name (`rootfs`, `netns`, `target`, `store:*` ...); they stay the
             caller's to close, the shim gets duplicates.
         logger: what the run's logger is told (see `log_order.logger_order`); None without one.
+        owner: user and group on the host that own the pipes of its streams; None for the engine's.
     """
 
     task_id: str
@@ -61,12 +62,14 @@ class TaskOrder:
     plan: Mapping[str, object]
     fds: Mapping[str, int] = field(default_factory=dict)
     logger: dict[str, object] | None = None
+    owner: tuple[int, int] | None = None
 
     def file(self) -> bytes:
         """Return the content of the plan file that the shim is given."""
         names = ("tty", "stdin", "stdin_once", "rows", "cols", "cgroup", "log")
         brief = {name: self.plan.get(name) for name in names}
         brief["cgroup"] = brief["cgroup"] or ""
+        brief["owner"] = self.owner
         # Orphans go to the shim unless the task has a pid namespace, whose init takes them; those
         # of hooks go to it in any case.
         namespaces = self.plan.get("namespaces")
@@ -144,18 +147,24 @@ class TaskService:
 
     async def _fork(self, order: TaskOrder, directory: TaskDirectory) -> Task:
         """Have a shim forked; when the launcher dies on the way, ask once more."""
-        document = order.plan.get("spec")
-        spec = document if isinstance(document, dict) else None
-        directory.create(spec, order.document)
+        self._make_directory(order, directory)
         try:
             return await self._fork_once(order, directory)
         except LauncherLost:
             directory.remove()
-            directory.create(spec, order.document)
+            self._make_directory(order, directory)
         try:
             return await self._fork_once(order, directory)
         except LauncherLost as error:
             raise EngineError("the launcher died twice while it started a task") from error
+
+    @staticmethod
+    def _make_directory(order: TaskOrder, directory: TaskDirectory) -> None:
+        document = order.plan.get("spec")
+        spec = document if isinstance(document, dict) else None
+        directory.create(spec, order.document)
+        if order.owner is not None and "runtime" in order.plan:
+            directory.admit(order.owner[1])
 
     async def _fork_once(self, order: TaskOrder, directory: TaskDirectory) -> Task:
         kind = socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC

@@ -51,6 +51,7 @@ class UnpackRules:
         xattrs: apply ``user.*`` and ``security.capability``.
         keep_root: the directory itself keeps owner and mode, whatever the archive says of it.
         destination: how errors name the directory.
+        to_disk: who an owner in the archive is on disk; ValueError for one that there is not.
     """
 
     whiteouts: bool = False
@@ -59,6 +60,7 @@ class UnpackRules:
     xattrs: bool = True
     keep_root: bool = False
     destination: str = "/"
+    to_disk: Callable[[int, int], tuple[int, int]] | None = None
 
 
 def unpack(
@@ -228,6 +230,11 @@ class _Unpacker:
             return self._rules.owner
         if not (0 <= entry.uid <= _LARGEST_ID and 0 <= entry.gid <= _LARGEST_ID):
             raise BadArchive(f'invalid owner of "{entry.name}"')
+        if self._rules.to_disk is not None:
+            try:
+                return self._rules.to_disk(entry.uid, entry.gid)
+            except ValueError as error:
+                raise BadArchive(str(error)) from error
         return entry.uid, entry.gid
 
     # Whiteouts -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -26,7 +27,8 @@ from runtime.image import init_layer
 from runtime.image.layer_changes import Change, layer_changes
 from runtime.image.layer_store import CommittedLayer, LayerStore
 from runtime.image.tree_tar import TreeRules, flatten, tree_pieces
-from runtime.linux import overlay, trees
+from runtime.linux import excursion, overlay, trees
+from runtime.linux.file_owner import creating_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,10 +51,64 @@ class Snapshotter:
 
     def __init__(self, data_root: str, disk: Executor) -> None:
         self.layers = LayerStore(data_root)
+        self._data_root = data_root
+        self._map_fd = -1
+        self.root = (0, 0)
+        """User and group on the host of root on what is `mapped`."""
         self._containers = os.path.join(data_root, "containers")
         self._disk = disk
         os.makedirs(self._containers, mode=0o700, exist_ok=True)
         self._pins = self._read_pins()
+
+    def close(self) -> None:
+        """Let go of the user namespace that maps owners."""
+        if self._map_fd >= 0:
+            os.close(self._map_fd)
+            self._map_fd = -1
+
+    def map_owners(self, userns_fd: int, root: tuple[int, int]) -> None:
+        """Show owners in mounts that are `mapped` as a user namespace maps them; blocks.
+
+        On disk the owners are those that containers see.
+
+        Args:
+            userns_fd: the namespace; belongs to the snapshotter from now on.
+            root: user and group on the host of the namespace's root.
+
+        Raises:
+            EngineError: kernel or file system cannot do that.
+        """
+        self._map_fd, self.root = userns_fd, root
+        workspace = self.layers.workspace_now()
+        upper, work = (os.path.join(workspace, name) for name in (_UPPER, _WORK))
+        try:
+            fd = self.mapped(lambda: overlay.mount([self.layers.empty], upper, work))
+            try:
+                _require_owner(fd, root)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise EngineError(
+                "userns-remap needs a kernel with id-mapped mounts below overlayfs (Linux 5.19 or "
+                f"later) and a file system at {self._data_root} that has them: "
+                f"{(error.strerror or str(error)).lower()}"
+            ) from error
+        finally:
+            trees.remove_tree(workspace)
+
+    def mapped(self, work: Callable[[], int]) -> int:
+        """Make a mount of layers whose owners are mapped; without `map_owners` they stay. Blocks.
+
+        Who makes files on it has to do that in the name of a mapped user.
+        """
+        if self._map_fd < 0:
+            return work()
+
+        def as_root() -> int:
+            with creating_as(self.root):  # overlayfs works on its directories as who mounted it
+                return work()
+
+        return excursion.mapped(self._data_root, self._map_fd, as_root)
 
     async def prepare(self, container_id: str, chains: Sequence[str]) -> None:
         """Make the directories of an active snapshot in ``containers/<id>/`` and pin its layers.
@@ -87,8 +143,17 @@ class Snapshotter:
         """
         return await self._run(self.mount_now, container_id, chains, readonly=readonly)
 
-    def mount_now(self, container_id: str, chains: Sequence[str], *, readonly: bool = False) -> int:
+    def mount_now(
+        self,
+        container_id: str,
+        chains: Sequence[str],
+        *,
+        readonly: bool = False,
+        mapped: bool = False,
+    ) -> int:
         """Mount an active snapshot, blocking; for a thread of the caller's own pool."""
+        if mapped:
+            return self.mapped(lambda: self.mount_now(container_id, chains, readonly=readonly))
         base = self._base(container_id)
         upper, work = os.path.join(base, _UPPER), os.path.join(base, _WORK)
         lowers = self._lowers(chains)
@@ -99,12 +164,14 @@ class Snapshotter:
         except FileNotFoundError as error:
             raise NotFound(f"the writable directory of {container_id} is absent") from error
 
-    async def view(self, chains: Sequence[str]) -> int:
+    async def view(self, chains: Sequence[str], *, mapped: bool = False) -> int:
         """Return a detached read-only mount of layers alone (``type=image``, ``COPY --from``)."""
-        return await self._run(self.view_now, tuple(chains))
+        return await self._run(self.view_now, tuple(chains), mapped=mapped)
 
-    def view_now(self, chains: Sequence[str]) -> int:
+    def view_now(self, chains: Sequence[str], *, mapped: bool = False) -> int:
         """Mount layers read-only, blocking."""
+        if mapped:
+            return self.mapped(lambda: self.view_now(chains))
         return overlay.mount(self.layers.paths(chains) or [self.layers.empty])
 
     async def remove(self, container_id: str) -> None:
@@ -230,3 +297,9 @@ class Snapshotter:
     ) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._disk, partial(function, *args, **kwargs))
+
+
+def _require_owner(fd: int, owner: tuple[int, int]) -> None:
+    status = os.fstat(fd)
+    if (status.st_uid, status.st_gid) != owner:
+        raise OSError(errno.EINVAL, "owners are not mapped")

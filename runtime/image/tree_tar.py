@@ -58,12 +58,14 @@ class TreeRules:
         prefix: put before every name, such as ``dir/``; the root itself is then an entry too.
         leave_out: says of a path (relative to the root) whether it and all below is left out.
         attributes: extended attributes that are kept, None keeps all.
+        owner: what an owner on disk is called in the archive.
     """
 
     layer: bool = False
     prefix: str = ""
     leave_out: Callable[[str], bool] | None = None
     attributes: frozenset[str] | None = None
+    owner: Callable[[int, int], tuple[int, int]] | None = None
 
 
 Piece = bytes | Content
@@ -75,7 +77,7 @@ def tree_pieces(root_fd: int, rules: TreeRules) -> Iterator[Piece]:
     """Yield a tar of the tree below a directory, contents of files as `Content`; blocks."""
     links: dict[tuple[int, int], str] = {}
     if rules.prefix:
-        yield tar_writer.header(_entry(os.fstat(root_fd), rules.prefix.rstrip("/") + "/"))
+        yield tar_writer.header(_entry(os.fstat(root_fd), rules.prefix.rstrip("/") + "/", rules))
     stack: list[_Rest] = [("", None)]
     while stack:
         path, names = stack.pop()
@@ -159,20 +161,22 @@ def _directory_entry(parent_fd: int, name: str, rules: TreeRules, path: str) -> 
     if fd is None:
         return None
     try:
-        entry = _entry(os.fstat(fd), f"{rules.prefix}{path}/")
+        entry = _entry(os.fstat(fd), f"{rules.prefix}{path}/", rules)
         entry.xattrs = _attributes(fd, rules)
     finally:
         os.close(fd)
     return entry
 
 
-def _entry(status: os.stat_result, name: str) -> TarEntry:
+def _entry(status: os.stat_result, name: str, rules: TreeRules) -> TarEntry:
+    owner = (status.st_uid, status.st_gid)
+    uid, gid = owner if rules.owner is None else rules.owner(*owner)
     return TarEntry(
         name=name,
         kind=_KINDS[stat.S_IFMT(status.st_mode)],
         mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
+        uid=uid,
+        gid=gid,
         mtime_ns=status.st_mtime_ns // _NANO * _NANO,
         device=(os.major(status.st_rdev), os.minor(status.st_rdev)),
     )
@@ -193,7 +197,7 @@ def _other_pieces(
         directory = path[: -len(name)]
         yield tar_writer.header(TarEntry(name=f"{directory}{WHITEOUT}{name}", mode=0o600))
         return
-    entry = _entry(status, rules.prefix + path)
+    entry = _entry(status, rules.prefix + path, rules)
     key = (status.st_dev, status.st_ino)
     if status.st_nlink > 1 and key in links:
         entry.kind, entry.link = tar_reader.HARDLINK, links[key]

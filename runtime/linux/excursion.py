@@ -81,6 +81,31 @@ def keep(mount_fd: int) -> int:
     return run(work)
 
 
+def mapped(root: str, userns_fd: int, work: Callable[[], int]) -> int:
+    """Do work where everything below a directory shows its owners as a user namespace maps them.
+
+    Overlayfs takes an id-mapped layer as it takes any other (Linux 5.19), and writes to its upper
+    directory through the same map.
+    """
+
+    def inside() -> int:
+        syscalls.unshare(syscalls.CLONE_FS | syscalls.CLONE_NEWNS)
+        mounts.propagate("rprivate")
+        copy = mounts.clone_tree(root, recursive=True)
+        place = -1
+        try:
+            mounts.id_map(copy, userns_fd)
+            place = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            mounts.attach(copy, place)
+        finally:
+            os.close(copy)
+            if place >= 0:
+                os.close(place)
+        return work()
+
+    return run(inside)
+
+
 def part_of(mount_fd: int, path: str) -> int:
     """Return a detached copy of a part of a detached mount, which stays as it is.
 

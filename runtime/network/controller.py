@@ -247,17 +247,21 @@ class NetworkController:
         for endpoint in allocation.endpoints if allocation is not None else ():
             self._allocator.record(tx, CONNECT, endpoint)
 
-    async def setup(self, allocation: Allocation) -> Sandbox:
+    async def setup(self, allocation: Allocation, netns: int | None = None) -> Sandbox:
         """Make the namespace, links, ports and names of an allocation; undone by `teardown`.
 
         Undoes itself when it fails; what `allocate` took stays taken until `release`.
+
+        Args:
+            allocation: what was allocated.
+            netns: an empty namespace to fill, instead of a new one; it stays the caller's.
 
         Raises:
             EngineError: with Docker's wording.
         """
         await self._ensure_built()
         self._stored[allocation.container_id] = allocation
-        return await self._sandboxes.setup(allocation)
+        return await self._sandboxes.setup(allocation, netns)
 
     async def teardown(self, container_id: str) -> None:
         """Undo `setup`, whatever of it was done; does nothing the second time."""

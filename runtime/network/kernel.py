@@ -31,12 +31,13 @@ _SWEEP_DELAY = 2.0
 
 
 class SandboxPlan(NamedTuple):
-    """What is to be made for a container."""
+    """What is to be made for a container; `netns` is a namespace to fill instead of a new one."""
 
     endpoints: Sequence[Endpoint]
     networks: Mapping[str, Network]
     forwardings: Sequence[Forwarding]
     names: bool
+    netns: int | None = None
 
 
 class KernelNetwork:
@@ -114,7 +115,7 @@ class KernelNetwork:
         """Make a container's namespace and publish its ports."""
         joined = [endpoint for endpoint in plan.endpoints if endpoint.interface]
         ports = {e.network_id: self._port(plan.networks[e.network_id]) for e in joined}
-        built = self.namespaces.build(joined, ports, names=plan.names)
+        built = self.namespaces.build(joined, ports, names=plan.names, netns=plan.netns)
         try:
             self.publish(plan.forwardings)
         except BaseException:

@@ -89,8 +89,24 @@ class Namespaces:
         finally:
             syscalls.setns(self._host, syscalls.CLONE_NEWNET)
 
+    @contextlib.contextmanager
+    def _given(self, given: int) -> Iterator[int]:
+        """Be in a namespace that was made already; yields a duplicate of its descriptor."""
+        netns = os.dup(given)
+        try:
+            with self.entered(netns):
+                yield netns
+        except BaseException:
+            os.close(netns)
+            raise
+
     def build(
-        self, endpoints: Sequence[Endpoint], ports: Mapping[str, Port | Parent], *, names: bool
+        self,
+        endpoints: Sequence[Endpoint],
+        ports: Mapping[str, Port | Parent],
+        *,
+        names: bool,
+        netns: int | None = None,
     ) -> BuiltSandbox:
         """Make a namespace with its endpoints.
 
@@ -98,22 +114,23 @@ class Namespaces:
             endpoints: in the order of their interfaces.
             ports: the bridge port by network id.
             names: whether it gets a name server.
+            netns: an empty namespace to fill, instead of a new one; it stays the caller's.
         """
         with (
             contextlib.ExitStack() as undo,
-            self._new() as netns,
+            self._new() if netns is None else self._given(netns) as inner,
             netlink.RouteSocket() as inside,
         ):
             inside.execute([netlink.link_up("lo")])
             for endpoint in endpoints:
-                attach(self.route, inside, netns, endpoint, ports[endpoint.network_id])
+                attach(self.route, inside, inner, endpoint, ports[endpoint.network_id])
             set_default_routes(inside, endpoints)
             sockets = None
             if names:
                 sockets = open_name_sockets()
                 undo.callback(sockets.close)
             undo.pop_all()
-            return BuiltSandbox(netns, sockets)
+            return BuiltSandbox(inner, sockets)
 
     def connect(
         self, netns: int, endpoint: Endpoint, port: Port | Parent, others: Sequence[Endpoint]

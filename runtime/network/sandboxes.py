@@ -120,7 +120,7 @@ class Sandboxes:
 
     # -- setup and teardown ------------------------------------------------------------------------
 
-    async def setup(self, allocation: Allocation) -> Sandbox:
+    async def setup(self, allocation: Allocation, netns: int | None = None) -> Sandbox:
         """Make a container's network; see `NetworkController.setup`."""
         if allocation.mode == CONTAINER:
             return Sandbox(None)
@@ -135,6 +135,7 @@ class Sandboxes:
                 {e.network_id: self._book[e.network_id] for e in allocation.endpoints},
                 live.forwardings,
                 has_names(allocation.endpoints),
+                netns,
             )
             built = await self._kernel.run(lambda kernel: kernel.setup(plan))
         except BaseException:

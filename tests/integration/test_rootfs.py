@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runtime.id_map import IdMap, Range
 from runtime.linux import syscalls
 from tests.support.containers import Box, make_box
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
+_IDS = (Range(0, 100000, 65536),)
 
 
 @pytest.fixture
@@ -209,7 +211,7 @@ def test_a_container_in_a_user_namespace_of_its_own(box: Box) -> None:
         for path in (directory, *(os.path.join(directory, name) for name in files)):
             os.lchown(path, 100000, 100000)
     script = "id -u; cat /proc/self/uid_map; touch /made; stat -c %u /made; ls /dev; hostname"
-    outcome = box.run("sh", "-c", script, id_map=((0, 100000, 65536),))
+    outcome = box.run("sh", "-c", script, id_map=IdMap(_IDS, _IDS))
     assert outcome.text == ""
     found = lines(outcome.output)
     assert found[0] == "0"

@@ -16,6 +16,7 @@ from runtime.container import config, init
 from runtime.container.failure import StartFailed
 from runtime.container.plan import compile_plan
 from runtime.container.spec import Host, SpecInput, build_spec, exec_process
+from runtime.id_map import IdMap
 from runtime.linux import capabilities, cgroups, overlay, process, syscalls
 from tests.support.rootfs import extract_busybox
 
@@ -78,7 +79,7 @@ class Box:
         """Compile the plan of a container: fields of Config, with ``HostConfig`` among them."""
         body = {"Image": "test", "Cmd": command, **request}
         entries = body.pop("mounts", [])
-        id_map = body.pop("id_map", ())
+        id_map = body.pop("id_map", None)
         read = config.read_request(body)
         config.complete(read, self.name * 5, {}, config.HostFacts(private_cgroups=host().unified))
         self.config = read.config
@@ -90,7 +91,7 @@ class Box:
             mounts=entries if isinstance(entries, list) else [],
             cgroup=f"/shoal-test-{self.name}",
             hostname="testbox",
-            id_map=id_map if isinstance(id_map, tuple) else (),
+            id_map=id_map if isinstance(id_map, IdMap) else None,
         )
         self.spec = build_spec(given)
         user, groups = read.config["User"], read.host_config["GroupAdd"]

@@ -76,6 +76,8 @@ class EngineProcess:
         """What the interpreter runs; tests of crashes put another program here."""
         self.registry = ""
         """Where this engine looks for others; "" for where all do."""
+        self.wrapper: tuple[str, ...] = ()
+        """A command that executes the rest of its command line in other surroundings."""
         self._arguments = ("--default-address-pool", pool, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
         self._archive = work / "busybox.tar"
@@ -102,7 +104,7 @@ class EngineProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, *self.program),
+                    *(*self.wrapper, sys.executable, *self.program),
                     *("--data-root", str(self.data_root), "--run-root", str(self.run_root)),
                     *self._arguments,
                 ],
