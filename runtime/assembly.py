@@ -84,8 +84,9 @@ class Assembly:
         content = ContentStore(config.data_root)
         runtimes = Runtimes(config.runtimes, config.default_runtime)
         images = ImageStore(store, events, content, self._snapshotter, self._disk)
-        owner = config.id_map.root if config.id_map is not None else (0, 0)
-        self._volumes = VolumeStore(store, events, config.data_root, self._disk, owner)
+        self._volumes = VolumeStore(store, events, config.data_root, self._disk)
+        if config.id_map is not None:
+            self._volumes.owner = config.id_map.root
         self.parts = Parts(
             config=config,
             store=store,

@@ -83,23 +83,16 @@ class VolumeStore:
     Attributes:
         users: set by whoever owns containers; until then no volume is in use.
         discard: when set, has a directory deleted later; without it removal waits for the deletion.
+        owner: user and group of new volumes: the containers' root.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        events: EventBus,
-        data_root: str,
-        disk: Executor,
-        owner: tuple[int, int] = (0, 0),
-    ) -> None:
-        """Load what is stored; new volumes belong to `owner`, root of the containers."""
+    def __init__(self, store: Store, events: EventBus, data_root: str, disk: Executor) -> None:
         self.users: VolumeUsers = nobody
         self.discard: Callable[[str], None] | None = None
         self._store = store
         self._events = events
         self._disk = disk
-        self._owner = owner
+        self.owner = (0, 0)
         self._root = os.path.join(data_root, "volumes")
         self._trash = os.path.join(data_root, "trash")
         self._volumes: dict[str, Volume] = {}
@@ -143,14 +136,9 @@ class VolumeStore:
             )
         check_options(name, options or {})
         volume = Volume(name, _now(), "local", options, labels)
-        self._make_data(self.mountpoint(name))
+        trees.make_owned(self.mountpoint(name), self.owner)
         self._register(volume)
         return volume
-
-    def _make_data(self, path: str) -> None:
-        os.makedirs(path, mode=0o755, exist_ok=True)
-        if os.stat(path).st_uid == 0 and not os.listdir(path):
-            os.chown(path, *self._owner)
 
     def _register(self, volume: Volume) -> None:
         with self._store.transaction(full=True) as transaction:
@@ -442,7 +430,7 @@ class VolumeStore:
         if os.path.exists(mark):
             data = os.path.join(base, _DATA)
             trees.remove_tree(data)
-            self._make_data(data)
+            trees.make_owned(data, self.owner)
             os.unlink(mark)
 
     async def _run(

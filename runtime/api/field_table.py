@@ -104,7 +104,7 @@ HOST_CONFIG = (
     *done("container.spec:build_spec", "Annotations", "ReadonlyRootfs", "SecurityOpt"),
     *done("container.spec:_capabilities", "CapAdd", "CapDrop"),
     *done("container.spec:namespaces", "CgroupnsMode", "IpcMode", "PidMode", "UTSMode"),
-    *done("container.spec:namespaces", "UsernsMode"),
+    *done("container.user_namespaces:UserNamespaces.map_of", "UsernsMode"),
     *done("container.planning:Planner.plan", "GroupAdd"),
     *done("container.spec:_shm", "ShmSize"),
     *done("container.spec:_sysctls", "Sysctls"),

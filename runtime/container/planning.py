@@ -118,10 +118,7 @@ class Planner:
             )
             spec = build_spec(given)
             inject_devices(spec, container.host_config, self._parts.config.cdi_directories)
-            if spec.get("hooks") and given.id_map is not None:
-                raise NotImplementedByEngine(
-                    "hooks of CDI devices need the host's user namespace: use UsernsMode host"
-                )
+            _refuse_hooks(spec, given)
             plan = compile_plan(
                 spec,
                 stdin=flag(container.config, "OpenStdin"),
@@ -325,3 +322,11 @@ def _identity(root_fd: int, user: str, container: Container) -> Identity:
         return resolve(root_fd, user, texts(container.host_config, "GroupAdd"))
     except LookupFailed as error:
         raise InvalidArgument(str(error)) from error
+
+
+def _refuse_hooks(spec: JsonObject, given: SpecInput) -> None:
+    """Refuse hooks of CDI devices in a user namespace: who runs them has to be root of the host."""
+    if spec.get("hooks") and given.id_map is not None:
+        raise NotImplementedByEngine(
+            "hooks of CDI devices need the host's user namespace: use UsernsMode host"
+        )

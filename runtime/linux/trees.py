@@ -206,3 +206,10 @@ def list_attributes(where: int | str) -> list[str]:
             return []
         raise
     return [name for name in names if name == "security.capability" or name.startswith("user.")]
+
+
+def make_owned(path: str, owner: tuple[int, int]) -> None:
+    """Make a directory that belongs to somebody; one that holds something stays as it is."""
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    if owner != (0, 0) and not os.listdir(path):
+        os.chown(path, *owner)

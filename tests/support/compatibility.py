@@ -43,7 +43,7 @@ NOT_YET = (
     ("BuildKit", "`/grpc` and `/session` answer 501; build with `DOCKER_BUILDKIT=0`"),
     ("Dockerfile: `RUN --mount --security --device`", "refused by name"),
     ("Dockerfile: `COPY --parents --exclude`, `ADD` of URLs and git", "refused by name"),
-    ("`userns-remap`", "refused by name in daemon.json; `UsernsMode: host` is accepted"),
+    ("hooks of CDI devices with `userns-remap`", "refused by name without `UsernsMode: host`"),
     ("CDI devices with `intelRdt` or `netDevices`", "refused by name"),
     ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
     ("gateway modes", "all; when a connect makes one of another mode the way out, at a restart"),
