@@ -246,6 +246,7 @@ container/
                     is read-only
   runtimes          Which OCI runtimes there are: the engine's own, configured ones, and well-known
                     ones on PATH
+  scheduling_plan   Scheduling, execution domain and clocks of a specification, compiled for init
   seccomp_calls     The calls of the default seccomp policy: Docker Engine's default profile, as
                     data
   seccomp_document  The JSON of a seccomp profile, checked as Go's ``encoding/json`` would: with

@@ -34,10 +34,11 @@ _GAVE_UP = 1
 class Gate:
     """The helper's side; both descriptors are -1 when no hook runs outside."""
 
-    __slots__ = ("_cgroup", "_hooks", "_outer", "inner")
+    __slots__ = ("_cgroup", "_clocks", "_hooks", "_outer", "inner")
 
     def __init__(self, plan: Plan) -> None:
         self._hooks = plan.get("hooks")
+        self._clocks = ("time",) if plan["time_offsets"] else ()
         self._cgroup = plan["cgroup"] + hooks.CGROUP_SUFFIX
         self._outer = self.inner = -1
         if self._hooks is not None and _outside(self._hooks):
@@ -52,12 +53,12 @@ class Gate:
             with Step("rootfs", "error preparing rootfs"):
                 bundle_mounts.show_root(plan["bundle"], fds["rootfs"])
 
-    def serve(self, pid: int, *, moved: bool) -> None:
+    def serve(self, pid: int, moved: tuple[str, ...]) -> None:
         """Run the hooks for which init waits; returns when it waits for nothing more.
 
         Args:
             pid: Init.
-            moved: Children of the caller are born into a PID namespace that is not its own.
+            moved: Kinds of namespaces that children of the caller are born into, not its own.
 
         Raises:
             HookFailed: A hook failed, and init is not to go on.
@@ -69,9 +70,9 @@ class Gate:
         self.inner = -1
         with Step("hook", "unable to run hooks"):
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, process.SIGKILL)
-            if moved:
-                own = namespaces.open_own("pid")
-                namespaces.join(own, "pid")
+            for kind in (*moved, *self._clocks):
+                own = namespaces.open_own(kind)
+                namespaces.join(own, kind)
                 os.close(own)
             if not hooks.enter(plan, Cgroup(self._cgroup)):
                 raise hooks.HookFailed(hooks.FAILED, 0, "the bundle is gone")

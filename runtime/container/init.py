@@ -110,6 +110,8 @@ def _spawn(
         if cgroup.takes_births or _enters_itself(plan, fds):
             with Step("cgroup", "unable to apply cgroup configuration"):
                 cgroup_fd = cgroup.open()
+        with Step("time", "unable to set time offsets"):
+            namespaces.prepare_time(plan["time_offsets"])
         with Step("clone", "unable to start init"):
             if sibling:  # then the signal to the parent is the caller's own
                 pid, pidfd = syscalls.clone3(flags | syscalls.CLONE_PARENT, 0, cgroup_fd)
@@ -120,7 +122,7 @@ def _spawn(
         try:
             _prepare_from_outside(plan, fds, pid, cgroup)
             os.write(release, b".")
-            gate.serve(pid, moved="pidns" in fds)
+            gate.serve(pid, ("pid",) if "pidns" in fds else ())
         except BaseException:
             _give_up(pid, pidfd, sibling=sibling)
             raise
@@ -150,7 +152,7 @@ def _new_namespaces(plan: Plan, fds: dict[str, int]) -> int:
     for kind in plan["joined"]:
         if kind not in joined:  # a new one instead would be a silent difference
             raise StartFailed("join", 0, f"no descriptor of the {kind} namespace to join")
-    joined.add("cgroup")
+    joined |= {"cgroup", "time"} if plan["time_offsets"] else {"cgroup"}
     if "userns" in fds:
         joined.add("ipc")  # made when its files can belong to the root inside
     return namespaces.flags_of(kind for kind in plan["namespaces"] if kind not in joined)
@@ -441,6 +443,7 @@ def _run_program(child: _Child) -> None:
         program.own_streams(child.identity.uid)
         syscalls.close_range(3, -1, syscalls.CLOSE_RANGE_CLOEXEC)
         os.close(child.root_fd)
+    program.set_scheduling(step)
     # Without no_new_privs only CAP_SYS_ADMIN may load a filter: it stays until that is done.
     filtered = plan.get("seccomp") is not None and not step["no_new_privileges"]
     program.become(child.identity, step, filtered)

@@ -13,6 +13,7 @@ import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
+from runtime.container import scheduling_plan
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
 from runtime.container.hook_plan import compile_hooks
 from runtime.container.spec_fields import check_spec
@@ -79,12 +80,16 @@ def compile_plan(
     plan: Plan = {
         "kind": kind,
         "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
-        "process": _process_step(process, user, groups, kind, policy),
+        "process": {
+            **_process_step(process, user, groups, kind, policy),
+            "personality": scheduling_plan.personality(linux),
+        },
         "root": _root_step(spec, linux),
         "hooks": compile_hooks(spec, text(linux, "cgroupsPath").rpartition("/")[2]),
         "namespaces": kinds,
         "joined": joined,
         "id_ranges": _id_ranges(linux) if "user" in kinds and "user" not in joined else None,
+        "time_offsets": scheduling_plan.time_offsets(linux),
         "resources": cast("Resources", section(linux, "resources")),
         "cgroup": text(linux, "cgroupsPath"),
         "seccomp": program,
@@ -138,6 +143,9 @@ def _process_step(
         "oom_score_adj": score if isinstance(score, int) else None,
         "apparmor": text(process, "apparmorProfile"),
         "selinux": text(process, "selinuxLabel"),
+        "scheduler": scheduling_plan.scheduler(process),
+        "io_priority": scheduling_plan.io_priority(process),
+        "personality": None,
     }
 
 

@@ -59,6 +59,15 @@ if TYPE_CHECKING:
         groups: list[str]
         umask: int
 
+    class SchedulerStep(TypedDict):
+        """How a program is scheduled; ``times`` are runtime, deadline, period in nanoseconds."""
+
+        policy: int
+        flags: int
+        nice: int
+        priority: int
+        times: tuple[int, int, int]
+
     class ProcessStep(TypedDict):
         """The program and its attributes."""
 
@@ -74,6 +83,9 @@ if TYPE_CHECKING:
         oom_score_adj: int | None
         apparmor: str
         selinux: str
+        scheduler: SchedulerStep | None
+        io_priority: int | None
+        personality: int | None
 
     class RootStep(TypedDict):
         """The file system and the names around the program."""
@@ -159,6 +171,7 @@ if TYPE_CHECKING:
         namespaces: list[str]
         joined: list[str]
         id_ranges: IdRanges | None
+        time_offsets: str
         resources: Resources
         cgroup: str
         seccomp: bytes | None

@@ -18,6 +18,7 @@ from runtime.container.device_requests import device_groups, inject_devices
 from runtime.container.document import flag, text, texts
 from runtime.container.external_plan import external_plan, runtime_step
 from runtime.container.file_view import open_running
+from runtime.container.hook_gate import root_place
 from runtime.container.hook_plan import in_bundle
 from runtime.container.host import read_host
 from runtime.container.identity import LookupFailed, resolve
@@ -129,6 +130,7 @@ class Planner:
             )
             bundle = os.path.join(self._parts.config.tasks_path, container.task_id)
             plan["hooks"] = in_bundle(plan["hooks"], bundle)
+            _refuse_mapped_hooks(plan)
         except BaseException:
             for fd in fds.values():
                 os.close(fd)
@@ -314,6 +316,12 @@ class Planner:
             joined[name] = path
             fds[f"{kind}ns"] = fd
         return joined
+
+
+def _refuse_mapped_hooks(plan: Plan) -> None:
+    """Refuse hooks that would run in a user namespace instead of the host's."""
+    if "user" in plan["namespaces"] and root_place(plan["hooks"]):
+        raise NotImplementedByEngine("hooks: not for a container in a user namespace")
 
 
 def _identity(root_fd: int, user: str, container: Container) -> Identity:

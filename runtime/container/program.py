@@ -118,6 +118,23 @@ def limit_bounding(step: ProcessStep) -> None:
         capabilities.limit_bounding(step["capabilities"]["bounding"])
 
 
+def set_scheduling(step: ProcessStep) -> None:
+    """Set scheduling and execution domain, while this process has every right."""
+    wanted = step["scheduler"]
+    if wanted is not None:
+        with Step("scheduler", "error setting scheduler"):
+            syscalls.sched_setattr(
+                *(wanted["policy"], wanted["flags"], wanted["nice"], wanted["priority"]),
+                *wanted["times"],
+            )
+    if step["io_priority"] is not None:
+        with Step("ioprio", "error setting io priority"):
+            syscalls.ioprio_set(step["io_priority"])
+    if step["personality"] is not None:
+        with Step("personality", "error setting personality"):
+            syscalls.personality(step["personality"])
+
+
 def become(identity: Identity, step: ProcessStep, needs_admin: bool) -> None:
     """Take the user's ids and drop capabilities, in an order that still allows each step.
 

@@ -61,6 +61,18 @@ def write_id_maps(
     _write(f"/proc/{pid}/gid_map", _lines(gids))
 
 
+def prepare_time(offsets: str) -> None:
+    """Have the next child born into a new time namespace (man page time_namespaces(7)).
+
+    Args:
+        offsets: Lines of clock, seconds, nanoseconds; without any nothing is done.
+    """
+    if not offsets:
+        return
+    syscalls.unshare(syscalls.CLONE_NEWTIME)
+    _write("/proc/self/timens_offsets", offsets)
+
+
 def _lines(ranges: Iterable[tuple[int, int, int]]) -> str:
     return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges)
 

@@ -64,6 +64,7 @@ _CLONE3, _CLOSE_RANGE, _OPENAT2, _PIDFD_GETFD, _MOUNT_SETATTR = 435, 436, 437, 4
 _COLUMN = 0 if os.uname().machine == "x86_64" else 1
 _PIVOT_ROOT = (155, 41)[_COLUMN]
 _CAPGET, _CAPSET = (125, 90)[_COLUMN], (126, 91)[_COLUMN]
+_SCHED_SETATTR, _IOPRIO_SET = (314, 274)[_COLUMN], (251, 30)[_COLUMN]
 _RT_SIGACTION = (13, 134)[_COLUMN]
 _SETFSUID, _SETFSGID = (122, 151)[_COLUMN], (123, 152)[_COLUMN]
 _SECCOMP, _BPF, _KEYCTL = (317, 277)[_COLUMN], (321, 280)[_COLUMN], (250, 219)[_COLUMN]
@@ -327,6 +328,22 @@ def bpf_query(cgroup_fd: int, attach_type: int) -> Sequence[int]:
     _check(_number_struct(_BPF, BPF_PROG_QUERY, attributes, 32), "bpf")
     count = int(struct.unpack_from("=I", attributes.raw, 24)[0])
     return [int(ids[i]) for i in range(count)]
+
+
+def sched_setattr(policy: int, flags: int, nice: int, priority: int, *times: int) -> None:
+    """Set how this process is scheduled; times are runtime, deadline and period in nanoseconds."""
+    attributes = struct.pack("=IIQiIQQQ", 48, policy, flags, nice, priority, *times)
+    _check(_number_struct(_SCHED_SETATTR, 0, attributes, 0), "sched_setattr")
+
+
+def ioprio_set(value: int) -> None:
+    """Set class and priority of this process's input and output."""
+    _check(_numbers(_IOPRIO_SET, 1, 0, value), "ioprio_set")
+
+
+def personality(domain: int) -> None:
+    """Set the execution domain of this process."""
+    _check(int(_libc.personality(ctypes.c_ulong(domain))), "personality")
 
 
 def keyctl_join_session(name: str) -> None:

@@ -39,6 +39,7 @@ ELSEWHERE = {
             "weightDevice.weight",
         )
     },
+    "process.scheduler.priority": "cgroups with a real-time budget only: tests/unit/runtime",
     "hooks": "tests/integration/test_hooks.py",
     **{
         f"hooks.{moment}{field}": "tests/integration/test_hooks.py"
@@ -130,6 +131,61 @@ CHECKS = (
         "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr '\\t' ' ';"
         "cat /proc/self/oom_score_adj; mkdir /x || echo refused",
         ("NoNewPrivs: 1", "Seccomp: 2", "321", "refused"),
+    ),
+    Check(
+        "process.scheduler process.scheduler.policy process.scheduler.nice"
+        " process.ioPriority process.ioPriority.class process.ioPriority.priority"
+        " linux.personality linux.personality.domain linux.personality.flags",
+        {
+            "process.scheduler": {"policy": "SCHED_BATCH", "nice": 5},
+            "process.ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6},
+            "linux.personality": {"domain": "LINUX32", "flags": []},
+            "process.user": {"uid": 1000, "gid": 1000},
+        },
+        "cut -d' ' -f19,41 /proc/self/stat; cat /proc/self/personality; ionice -p $$",
+        ("5 3", "00000008", "best-effort: prio 6"),
+    ),
+    Check(
+        "process.scheduler.flags",
+        {
+            "process.scheduler": {
+                "policy": "SCHED_BATCH",
+                "nice": -5,
+                "flags": ["SCHED_FLAG_RESET_ON_FORK"],
+            }
+        },
+        "read -r line < /proc/self/stat; set -- $line; echo ${19};"
+        "cut -d' ' -f19 /proc/self/stat; true",
+        ("-5", "0"),
+    ),
+    Check(
+        "process.scheduler.runtime process.scheduler.deadline process.scheduler.period",
+        {
+            "process.scheduler": {
+                "policy": "SCHED_DEADLINE",
+                "flags": ["SCHED_FLAG_RESET_ON_FORK"],
+                "runtime": 10_000_000,
+                "deadline": 30_000_000,
+                "period": 30_000_000,
+            }
+        },
+        "read -r line < /proc/self/stat; set -- $line; echo ${41}",
+        ("6",),
+    ),
+    Check(
+        "linux.timeOffsets linux.timeOffsets.monotonic linux.timeOffsets.boottime"
+        " linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs"
+        " linux.timeOffsets.boottime.secs linux.timeOffsets.boottime.nanosecs",
+        {
+            "linux.namespaces+": [{"type": "time"}],
+            "linux.timeOffsets": {
+                "monotonic": {"secs": 1111, "nanosecs": 2},
+                "boottime": {"secs": 400_000_000, "nanosecs": 3},
+            },
+        },
+        "tr -s ' ' < /proc/self/timens_offsets; read -r up rest < /proc/uptime;"
+        "test ${up%.*} -gt 400000000 && echo shifted",
+        ("monotonic 1111 2", "boottime 400000000 3", "shifted"),
     ),
     Check(
         "process.terminal process.consoleSize process.consoleSize.height process.consoleSize.width",

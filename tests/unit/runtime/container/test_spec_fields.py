@@ -28,6 +28,12 @@ SPECIFICATION = {
     "process.user": "uid gid umask additionalGids username",
     "process.capabilities": "bounding effective inheritable permitted ambient",
     "process.rlimits": "type soft hard",
+    "process.scheduler": "policy nice priority flags runtime deadline period",
+    "process.ioPriority": "class priority",
+    "linux.personality": "domain flags",
+    "linux.timeOffsets": "monotonic boottime",
+    "linux.timeOffsets.monotonic": "secs nanosecs",
+    "linux.timeOffsets.boottime": "secs nanosecs",
     "linux": "uidMappings gidMappings sysctl resources cgroupsPath namespaces devices netDevices"
     " seccomp rootfsPropagation maskedPaths readonlyPaths mountLabel intelRdt memoryPolicy"
     " personality timeOffsets",
