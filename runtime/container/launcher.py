@@ -143,6 +143,7 @@ def _warm_up(sock: _socket.socket, rounds: int) -> int:
     gc.collect()
     process.close_above(sock.fileno())
     if rounds == 0:
+        launcher_warmup.fill_pools()
         gc.freeze()
     return rounds
 
