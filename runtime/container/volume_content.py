@@ -19,6 +19,7 @@ from runtime.image.compression import decompressed
 from runtime.image.layers import UnpackRules, unpack
 from runtime.image.tree_tar import TreeRules, flatten, tree_pieces
 from runtime.linux import syscalls, trees
+from runtime.linux.file_owner import creating_as
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,6 +43,8 @@ class VolumeContent:
         self._parts = parts
         self._volumes = parts.volumes
         self._disk = disk
+        self._map = parts.config.id_map
+        """Owners in archives are those that containers see."""
 
     async def export(self, name: str) -> AsyncIterator[bytes]:
         """Return a volume's content as tar.
@@ -55,7 +58,8 @@ class VolumeContent:
 
     async def _export(self, fd: int) -> AsyncIterator[bytes]:
         try:
-            pieces = flatten(tree_pieces(fd, TreeRules(prefix=_ROOT)))
+            owner = None if self._map is None else self._map.to_container
+            pieces = flatten(tree_pieces(fd, TreeRules(prefix=_ROOT, owner=owner)))
             async for chunk in iterate(self._disk, pieces):
                 yield chunk
         finally:
@@ -79,7 +83,9 @@ class VolumeContent:
         return await self._volumes.inspect(volume.name)
 
     def _put(self, volume: Volume, source: FedSource, *, replace: bool) -> None:
-        self._fill(volume, partial(_unpack, source), replace=replace)
+        to_disk = None if self._map is None else self._map.to_host
+        rules = UnpackRules(to_disk=to_disk)
+        self._fill(volume, partial(_unpack, source, rules, self._volumes.owner), replace=replace)
 
     async def clone(self, name: str, target: str, *, replace: bool) -> JsonObject:
         """Copy a volume's content, owners and modes into another one, made if it is missing.
@@ -123,7 +129,7 @@ class VolumeContent:
         data = self._volumes.mountpoint(volume.name)
         if os.listdir(data) and not replace:
             raise Conflict(f"volume {volume.name} is not empty: its content has to be replaced")
-        with _beside(data) as (path, fd):
+        with _beside(data, self._volumes.owner) as (path, fd):
             fill(fd)
             syscalls.exchange(path, data)
 
@@ -132,18 +138,19 @@ class VolumeContent:
         return await loop.run_in_executor(self._disk, work, *args)
 
 
-def _unpack(source: FedSource, fd: int) -> None:
-    unpack(decompressed(source), fd, UnpackRules())
+def _unpack(source: FedSource, rules: UnpackRules, root: tuple[int, int], fd: int) -> None:
+    with creating_as(root):
+        unpack(decompressed(source), fd, rules)
 
 
 @contextmanager
-def _beside(data: str) -> Iterator[tuple[str, int]]:
+def _beside(data: str, owner: tuple[int, int]) -> Iterator[tuple[str, int]]:
     """Make a directory beside a volume's content; what stands there at the end is removed.
 
     After a crash the volumes' recovery removes it.
     """
     path = f"{data}.{secrets.token_hex(4)}"
-    os.mkdir(path, 0o755)
+    trees.make_owned(path, owner)
     fd = os.open(path, _DIRECTORY)
     try:
         yield path, fd

@@ -61,10 +61,6 @@ def owner(path: Path) -> tuple[int, int]:
     return status.st_uid, status.st_gid
 
 
-def root_of(engine: EngineProcess) -> Path:
-    return engine.data_root / f"{FIRST}.{FIRST}"
-
-
 def archive(engine: EngineProcess, target: str) -> dict[str, tuple[int, int]]:
     """Return the owners in an archive, by name."""
     answer = engine.call("GET", target)
@@ -86,11 +82,11 @@ def put(engine: EngineProcess, container: str, name: str, uid: int) -> int:
 
 def test_the_engine_has_a_data_root_of_the_map_and_says_so(engine: EngineProcess) -> None:
     info = engine.call("GET", "/info").json()
-    assert info["DockerRootDir"] == str(root_of(engine))
+    assert info["DockerRootDir"] == str(engine.storage)
     options = info["SecurityOptions"]
     assert isinstance(options, list)
     assert "name=userns" in options
-    status = root_of(engine).stat()
+    status = engine.storage.stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, FIRST, 0o710)
 
 
@@ -169,12 +165,23 @@ def test_volumes_have_ids_of_the_host_outside_and_of_the_container_inside(
     )
     said = output(engine, script, HostConfig={"Binds": binds})
     assert said == ["0:0", "1:2000", "0:0", "0:0", "0:0"]
-    volumes = root_of(engine) / "volumes"
+    volumes = engine.storage / "volumes"
     assert owner(volumes / "named/_data") == (FIRST, FIRST)
     assert owner(volumes / "named/_data/a") == (FIRST + 1, SECOND + 1000)
     assert owner(volumes / "filled/_data/passwd") == (FIRST, FIRST)
     for path in (made.parent, made, made / "b"):
         assert owner(path) == (FIRST, FIRST)
+
+
+def test_archives_of_volumes_have_the_ids_of_containers(engine: EngineProcess) -> None:
+    output(engine, "touch /v/a; chown 1:2000 /v/a", HostConfig={"Binds": ["first:/v"]})
+    target = "/shoal/v1/volumes/{}/content"
+    found = archive(engine, target.format("first"))
+    assert {name.strip("./"): ids for name, ids in found.items()} == {"": (0, 0), "a": (1, 2000)}
+    content = engine.call("GET", target.format("first")).body
+    assert engine.call("PUT", target.format("second"), content).status == 200
+    data = engine.storage / "volumes/second/_data"
+    assert (owner(data), owner(data / "a")) == ((FIRST, FIRST), (FIRST + 1, SECOND + 1000))
 
 
 def test_sources_that_only_the_hosts_root_reaches_are_mounted(

@@ -69,6 +69,8 @@ class EngineProcess:
 
     def __init__(self, work: Path, *arguments: str, pool: str = POOL) -> None:
         self.data_root = work / "data"
+        self.storage = self.data_root
+        """Where its database, containers and volumes are."""
         self.run_root = work / "run"
         self.socket_path = str(self.run_root / "shoal.sock")
         self.log = work / "engine.log"

@@ -141,7 +141,7 @@ class View:
 def look(engine: EngineProcess) -> View:
     """Return what there is of an engine now."""
     view = View(engine)
-    address = f"file:{engine.data_root}/shoal.db?mode=ro"
+    address = f"file:{engine.storage}/shoal.db?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
         connection.execute("BEGIN")  # one moment for all
         for kind, identifier, data in connection.execute("SELECT kind, id, data FROM objects"):

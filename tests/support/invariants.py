@@ -48,14 +48,14 @@ def one_overlay_for_each_upper(view: View) -> Findings:
     """An upper directory belongs to at most one mounted overlay, and to its own container."""
     devices: dict[str, set[str]] = {}
     for process in view.processes.values():
-        for device, upper in _overlays(process.pid, f"{view.engine.data_root}/containers/"):
+        for device, upper in _overlays(process.pid, f"{view.engine.storage}/containers/"):
             devices.setdefault(upper, set()).add(device)
     found = [
         f"{upper} is the upper directory of {len(mounted)} overlays"
         for upper, mounted in devices.items()
         if len(mounted) > 1
     ]
-    uppers = {f"{view.engine.data_root}/containers/{name}/diff" for name in view.active}
+    uppers = {f"{view.engine.storage}/containers/{name}/diff" for name in view.active}
     found += [f"{upper} is mounted and nothing runs" for upper in devices.keys() - uppers]
     found += [f"{upper} is not mounted, its container runs" for upper in uppers - devices.keys()]
     return found
@@ -270,7 +270,7 @@ def descriptors_stay_where_they_belong(view: View) -> Findings:
         container = name.split(".")[0]
         own = (
             f"{view.engine.run_root}/tasks/{name}",
-            f"{view.engine.data_root}/containers/{container}",
+            f"{view.engine.storage}/containers/{container}",
         )
         for process in processes:
             held = process.descriptors().values()
@@ -334,7 +334,7 @@ def nothing_is_half_done(view: View) -> Findings:
         found += [f"{identifier} is {word}" for word in ("starting", "removing") if state[word]]
     known = view.containers.keys()
     for place in ("containers", "trash"):
-        for name in os.listdir(view.engine.data_root / place):
+        for name in os.listdir(view.engine.storage / place):
             if place == "trash" or name not in known:
                 found.append(f"{place}/{name} belongs to nobody")
     tasks = view.engine.run_root / "tasks"

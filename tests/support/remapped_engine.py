@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engine_process import EngineProcess
+from tests.support.engine_process import POOL, EngineProcess
 
 USER = "daemon"
 """A user that every Debian has, with a group of the same name."""
@@ -17,21 +17,20 @@ _FILES = ("/etc/subuid", "/etc/subgid")
 _OWN_FILES = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"'
 
 
-def remapped_engine(
-    work: Path, *arguments: str, remap: str = USER, ranges: str = RANGES
-) -> EngineProcess:
+def remapped_engine(work: Path, *arguments: str, pool: str = POOL) -> EngineProcess:
     """Return an engine, not started, in a mount namespace where the files have these ranges."""
-    prepare(work, ranges)
-    engine = EngineProcess(work, "--userns-remap", remap, *arguments)
+    prepare(work)
+    engine = EngineProcess(work, "--userns-remap", USER, *arguments, pool=pool)
+    engine.storage = engine.data_root / f"{FIRST}.{FIRST}"
     engine.wrapper = wrapper(work)
     return engine
 
 
-def prepare(work: Path, ranges: str = RANGES) -> None:
+def prepare(work: Path) -> None:
     """Write the ranges; skip where the system has no files to put them over."""
     if not all(Path(name).exists() for name in _FILES):
         pytest.skip("the host has no /etc/subuid and /etc/subgid (package passwd)")
-    (work / "ranges").write_text(ranges)
+    (work / "ranges").write_text(RANGES)
 
 
 def wrapper(work: Path) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from tests.support.engine_process import EngineProcess
 from tests.support.engine_view import look, mapping
 from tests.support.invariants import assert_invariants
+from tests.support.remapped_engine import remapped_engine
 from tests.torture.killer import Killer
 from tests.torture.operations import NETWORKS, VOLUMES, Shared, TortureClient
 
@@ -68,8 +69,9 @@ class Bystander:
 class Torture:
     """The engine under torture, over all rounds."""
 
-    def __init__(self, work: Path, seed: int, clients: int) -> None:
+    def __init__(self, work: Path, seed: int, clients: int, *, remap: bool = False) -> None:
         self._work = work
+        self._remap = remap
         self._seed = seed
         self._clients = clients
         self._generation = 0
@@ -81,11 +83,12 @@ class Torture:
         self._log_read = 0
         place = self._work / f"engine-{self._generation}"
         place.mkdir()
-        engine = EngineProcess(place, pool=MAIN_POOL).start()
+        make = remapped_engine if self._remap else EngineProcess
+        engine = make(place, pool=MAIN_POOL).start()
         engine.load_busybox()
         for name in VOLUMES:
             assert engine.call("POST", "/volumes/create", {"Name": name}).status == 201
-            (engine.data_root / "volumes" / name / "_data" / "kept").write_text(name)
+            (engine.storage / "volumes" / name / "_data" / "kept").write_text(name)
         for name in NETWORKS:
             assert engine.call("POST", "/networks/create", {"Name": name}).status == 201
         return engine
@@ -123,7 +126,7 @@ class Torture:
         view = look(self.engine)
         found = []
         for name in VOLUMES:
-            file = self.engine.data_root / "volumes" / name / "_data" / "kept"
+            file = self.engine.storage / "volumes" / name / "_data" / "kept"
             if name not in view.objects["volume"] or not file.exists():
                 found.append(f"12: volume {name} is gone")
         ends: dict[str, set[str]] = {}
@@ -176,6 +179,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--clients", type=int, default=3)
+    parser.add_argument("--remap", action="store_true", help="with containers in user namespaces")
     parser.add_argument("--first", type=int, default=0, help="number of the first round")
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
@@ -184,7 +188,7 @@ def main() -> int:
     how_long = f"{options.minutes} minutes" if options.minutes else f"{options.rounds} rounds"
     sys.stdout.write(f"seed {options.seed}, {how_long}, in {work}\n")
     other = Bystander(work / "bystander")
-    torture = Torture(work, options.seed, options.clients)
+    torture = Torture(work, options.seed, options.clients, remap=options.remap)
     played = failed = 0
     for number in numbers(options.first, options.rounds, options.minutes):
         played += 1
