@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from runtime.errors import NotImplementedByEngine
+from runtime.errors import NotFound, NotImplementedByEngine
 from runtime.image.archive_reader import ArchivedImage, ArchiveReader, LayerMember, Progress
 from runtime.image.archive_writer import SavedImage, archive, names_to_save
 from runtime.image.bridge import FedSource, iterate, run_reporting
@@ -120,6 +120,19 @@ class ImageArchives:
         for name in archived.names:
             yield {"stream": f"Loaded image: {tag_reference(name, '').familiar}\n"}
 
+    def _resolve(self, name: str) -> Image:
+        """Return an image that is to be saved.
+
+        Raises:
+            NotFound: there is none, in Docker's words for an export.
+        """
+        try:
+            return self._images.resolve(name)
+        except NotFound as error:
+            named = ":" in name.rpartition("/")[2] and not name.startswith("sha256:")
+            text = "reference does not exist" if named else f"No such image: {name}"
+            raise NotFound(text) from error
+
     async def save(self, names: Sequence[str]) -> AsyncIterator[bytes]:
         """Return the chunks of ``GET /images/get``; the same images give the same bytes.
 
@@ -127,7 +140,7 @@ class ImageArchives:
         """
         saved: dict[str, SavedImage] = {}
         for name in names:
-            image = self._images.resolve(name)
+            image = self._resolve(name)
             wanted = names_to_save(name, image, self._images.references(image.id))
             before = saved[image.id].names if image.id in saved else ()
             saved[image.id] = SavedImage(image, tuple(dict.fromkeys((*before, *wanted))))

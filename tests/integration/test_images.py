@@ -190,7 +190,7 @@ async def test_an_image_saved_by_id_has_no_name(parts: ImageParts, tmp_path: Pat
 
 
 async def test_saving_what_is_not_there_fails_before_the_stream(parts: ImageParts) -> None:
-    with pytest.raises(NotFound, match="No such image: nope:latest"):
+    with pytest.raises(NotFound, match=r"No such image: nope$"):
         await parts.service.save(["nope"])
 
 
@@ -428,3 +428,21 @@ async def test_recovery_removes_what_nobody_owns(parts: ImageParts) -> None:
         hexes, "empty", f"init-{hexes}"
     ]  # fmt: skip
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none", "No such image: none"),
+        ("none:tag", "reference does not exist"),
+        ("a/none", "No such image: a/none"),
+        ("sha256:0000", "No such image: sha256:0000"),
+        ("0123456789ab", "No such image: 0123456789ab"),
+    ],
+)
+async def test_an_image_to_be_saved_that_is_not_there(
+    parts: ImageParts, name: str, message: str
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        await parts.service.save([name])
+    assert caught.value.message == message

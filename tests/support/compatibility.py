@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "COMPATIBILITY.md"
 AREAS = {
     "tests/e2e/test_docker_cli.py": "The `docker` command on Shoal's socket",
+    "tests/e2e/test_command_lines.py": "Command lines of `docker`, compared with a Docker Engine",
     "tests/e2e/test_up_down.py": "Stacks with `shoal`",
     "tests/e2e/test_samples.py": "Samples",
     "tests/integration/test_external_runtime.py": "External OCI runtimes",
