@@ -109,6 +109,7 @@ build/
                 before it
 
 container/
+  agent_plan        What the agent of a seccomp profile is told of a process whose calls it decides
   apparmor          AppArmor: whether the host has it, and the profile that containers get, as
                     Docker's is
   attach            Attaching clients to a task: the order, the handle, the language of detach
@@ -247,6 +248,8 @@ container/
   runtimes          Which OCI runtimes there are: the engine's own, configured ones, and well-known
                     ones on PATH
   scheduling_plan   Scheduling, execution domain and clocks of a specification, compiled for init
+  seccomp_agent     The agent of a seccomp profile: it is sent the listener of a filter, and decides
+                    calls
   seccomp_calls     The calls of the default seccomp policy: Docker Engine's default profile, as
                     data
   seccomp_document  The JSON of a seccomp profile, checked as Go's ``encoding/json`` would: with

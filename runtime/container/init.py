@@ -14,7 +14,7 @@ import _socket
 import gc
 import os
 
-from runtime.container import console, hook_gate, hooks, proc_files, program
+from runtime.container import console, hook_gate, hooks, proc_files, program, seccomp_agent
 from runtime.container.failure import StartFailed, Step
 from runtime.container.identity import Identity, LookupFailed, resolve
 from runtime.container.rlimits import set_late_limits, set_limits
@@ -100,13 +100,13 @@ def _spawn(
     hold, release = os.pipe2(os.O_CLOEXEC)
     cgroup_fd = -1
     gate = hook_gate.Gate(plan)
-    opened: dict[str, int] = {}
+    opened = seccomp_agent.connect(plan.get("agent"))
     try:
         gate.show_root(fds)
         if cgroup.takes_births or "userns" in fds:
             _create_cgroup(plan, cgroup)
         if "userns" in fds:
-            opened = _enter_user_namespace(plan, fds)
+            opened |= _enter_user_namespace(plan, fds)
         if cgroup.takes_births or _enters_itself(plan, fds):
             with Step("cgroup", "unable to apply cgroup configuration"):
                 cgroup_fd = cgroup.open()
@@ -208,7 +208,18 @@ def _remove_quietly(cgroup: Cgroup) -> None:
 class _Child:
     """What the steps hand on to each other."""
 
-    __slots__ = ("fds", "gate", "hold", "hooks", "identity", "in_cgroup", "plan", "root_fd", "sync")
+    __slots__ = (
+        "fds",
+        "gate",
+        "hold",
+        "hooks",
+        "identity",
+        "in_cgroup",
+        "pid",
+        "plan",
+        "root_fd",
+        "sync",
+    )
 
     def __init__(
         self, plan: Plan, fds: dict[str, int], sync_fd: int, waits: tuple[int, int]
@@ -217,6 +228,7 @@ class _Child:
         self.hooks = plan.get("hooks")
         self.fds = fds
         self.hold, self.gate = waits
+        self.pid = 0
         self.sync = _socket.socket(fileno=sync_fd)
         self.root_fd = -1
         self.in_cgroup = False
@@ -236,6 +248,8 @@ def _child(
         gc.disable()
         child = _Child(plan, fds, sync_fd, waits)
         sync = sync_fd
+        if seccomp_agent.NAME in fds:
+            child.pid = int(os.readlink("/proc/self"))
         process.hide_from_tracers()
         steps(child)
     except StartFailed as failure:
@@ -320,7 +334,7 @@ def _exec_steps(child: _Child) -> None:
 def _close_foreign(child: _Child) -> None:
     """Close what belongs to the shim: its control socket, its store, its ends of the pipes."""
     kept = {0, 1, 2, child.sync.fileno(), child.hold, child.gate}
-    wanted = ("rootfs", "target", *_JOINED, *_STREAMS)
+    wanted = ("rootfs", "target", seccomp_agent.NAME, *_JOINED, *_STREAMS)
     mounted = (GIVEN, OPENED)
     kept |= {fd for name, fd in child.fds.items() if name in wanted or name.startswith(mounted)}
     following = 0
@@ -455,7 +469,14 @@ def _run_program(child: _Child) -> None:
     os.write(child.sync.fileno(), b"created")
     if os.read(child.sync.fileno(), 16) != b"go":
         os._exit(_FAILED)
-    program.execute(path, plan, environment, lambda: _run_last_hooks(child.hooks, environment))
+    last = lambda: _run_last_hooks(child.hooks, environment)  # noqa: E731
+    agent = plan.get("agent")
+    if agent is None:
+        program.execute(path, plan, environment, last)
+    else:
+        told = agent, child.fds[seccomp_agent.NAME], child.pid
+        load = lambda code, flags: seccomp_agent.load(*told, code, flags)  # noqa: E731
+        program.execute(path, plan, environment, last, load)
 
 
 def _run_last_hooks(plan: HookPlan | None, environment: dict[str, str]) -> None:

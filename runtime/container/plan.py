@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from runtime.container import scheduling_plan
+from runtime.container.agent_plan import agent_step
 from runtime.container.document import flag, number, section, sections, string_map, text, texts
 from runtime.container.hook_plan import compile_hooks
 from runtime.container.spec_fields import check_spec
@@ -94,6 +95,7 @@ def compile_plan(
         "cgroup": text(linux, "cgroupsPath"),
         "seccomp": program,
         "seccomp_flags": flags,
+        "agent": agent_step(spec, text(linux, "cgroupsPath").rpartition("/")[2], ""),
         "tty": flag(process, "terminal"),
         "stdin": stdin,
         "stdin_once": stdin_once,

@@ -134,6 +134,17 @@ if TYPE_CHECKING:
         process: str
         mounts: list[BundleMount]
 
+    class AgentStep(TypedDict):
+        """The agent that decides system calls.
+
+        ``message`` goes around the process id and that of the container's first process; ``pid`` is
+        the latter, 0 when it is the same.
+        """
+
+        path: str
+        message: tuple[str, str, str]
+        pid: int
+
     class HookStep(TypedDict):
         """A program of ``hooks``.
 
@@ -176,6 +187,7 @@ if TYPE_CHECKING:
         cgroup: str
         seccomp: bytes | None
         seccomp_flags: int
+        agent: AgentStep | None
         tty: bool
         stdin: bool
         stdin_once: bool

@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from runtime.container import inspection, log_order
+from runtime.container.agent_plan import agent_step
 from runtime.container.default_mounts import bound, mount_entry
 from runtime.container.device_requests import device_groups, inject_devices
 from runtime.container.document import flag, text, texts
@@ -129,6 +130,7 @@ class Planner:
                 groups=(*texts(container.host_config, "GroupAdd"), *device_groups(spec)),
             )
             bundle = os.path.join(self._parts.config.tasks_path, container.task_id)
+            plan["agent"] = agent_step(spec, container.id, bundle)
             plan["hooks"] = in_bundle(plan["hooks"], bundle)
             _refuse_mapped_hooks(plan)
         except BaseException:
@@ -182,6 +184,8 @@ class Planner:
             user=user,
             groups=tuple(texts(container.host_config, "GroupAdd")),
         )
+        bundle = os.path.join(self._parts.config.tasks_path, container.task_id)
+        plan["agent"] = agent_step(spec, container.id, bundle, container.state.pid)
         return self._external_exec(session, plan, spec, user)
 
     def _spec(self, container: Container) -> JsonObject:

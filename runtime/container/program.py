@@ -265,18 +265,22 @@ def environment_with_home(plan: Plan, identity: Identity, root_fd: int) -> dict[
 
 
 def execute(
-    path: str, plan: Plan, environment: dict[str, str], last: Callable[[], None] | None = None
+    path: str,
+    plan: Plan,
+    environment: dict[str, str],
+    last: Callable[[], None] | None = None,
+    load: Callable[[bytes, int], object] | None = None,
 ) -> None:
     """Load the filter, drop the rest of the capabilities, become the program; never returns.
 
     From here on it counts as started: a bad format is told on the program's own stderr. `last` is
-    called when nothing is left but execve.
+    called when nothing is left but execve; `load` loads the filter where somebody listens to it.
     """
     step = plan["process"]
     try:
         program = plan.get("seccomp")
         if program is not None:
-            seccomp.load(program, plan.get("seccomp_flags", 0))
+            (load or seccomp.load)(program, plan.get("seccomp_flags", 0))
         if program is not None and not step["no_new_privileges"]:
             _apply(step["capabilities"], 0)
         if step["capabilities"]["ambient"]:

@@ -23,7 +23,7 @@ from runtime.container.seccomp_calls import (
     VSOCK,
 )
 from runtime.container.seccomp_document import read_document
-from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
+from runtime.errors import EngineError, InvalidArgument
 
 if TYPE_CHECKING:
     from runtime.linux.seccomp_verdicts import Argument, Policy, Rule
@@ -121,7 +121,6 @@ def read_profile(
 
     Raises:
         EngineError: It is no JSON or breaks the profile's rules.
-        NotImplementedByEngine: Its calls shall be decided by a listener.
     """
     document = read_document(profile)
     if not text(document, "defaultAction") and not sections(document, "syscalls"):
@@ -136,10 +135,9 @@ def read_profile(
         rule = _rule(entry)
         if _applies(entry, capabilities, short, kernel):
             policy["syscalls"].append(rule)
-    if text(document, "listenerPath") and any(
-        rule.get("action") == _NOTIFY for rule in policy["syscalls"]
-    ):
-        raise NotImplementedByEngine("seccomp: listenerPath: listeners are not supported")
+    if any(rule.get("action") == _NOTIFY for rule in policy["syscalls"]):
+        policy["listenerPath"] = text(document, "listenerPath")
+        policy["listenerMetadata"] = text(document, "listenerMetadata")
     if document.get("defaultErrnoRet") is not None:
         policy["defaultErrnoRet"] = number(document, "defaultErrnoRet")
     if texts(document, "flags"):

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     Instruction = tuple[int, int, int, int]
 
+NEW_LISTENER = 8
+"""Flag: a descriptor on which another process decides calls."""
 ENOSYS = 38
+_TSYNC, _TSYNC_ESRCH = 1, 16
 _LONGEST_PROGRAM = 4096
 _FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": 1,
@@ -102,13 +105,13 @@ def compile_policy(policy: Policy) -> bytes:
 
 
 def _check_listeners(policy: Policy) -> None:
-    """Refuse what a listener would have to decide: there is none."""
+    """Refuse what a listener cannot decide, and what it would have to decide if there is none."""
     if policy.get("defaultAction") == NOTIFY:
         raise RuleRefused(f"{NOTIFY} cannot be used as default action")
     asked = [rule for rule in policy.get("syscalls", []) if rule.get("action") == NOTIFY]
     if any("write" in rule.get("names", []) for rule in asked):
         raise RuleRefused(f"{NOTIFY} cannot be used for the write syscall")
-    if asked:
+    if asked and not policy.get("listenerPath"):
         raise RuleRefused("seccomp listenerPath is not set")
 
 
@@ -283,6 +286,11 @@ _NARROW_COMPARISONS = {
 }
 
 
-def load(program: bytes, flags: int = 0) -> None:
-    """Put this thread under a compiled filter, for good."""
-    syscalls.seccomp(program, flags)
+def load(program: bytes, flags: int = 0) -> int:
+    """Put this thread under a compiled filter, for good; returns the listener if one is asked for.
+
+    A listener and the synchronising of threads go together only with another kind of error.
+    """
+    if flags & NEW_LISTENER and flags & _TSYNC:
+        flags |= _TSYNC_ESRCH
+    return syscalls.seccomp(program, flags)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         flags: list[str]
         syscalls: list[Rule]
         listenerPath: str
+        listenerMetadata: str
 
     # Index of the argument, value, second value, comparison, whether only 32 bits count.
     Condition = tuple[int, int, int, str, bool]

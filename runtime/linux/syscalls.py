@@ -43,7 +43,8 @@ RESOLVE_BENEATH, RESOLVE_IN_ROOT = 8, 16
 CLONE_NEWTIME, CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x80, 0x20000, 0x2000000, 0x4000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x8000000, 0x10000000, 0x20000000
 CLONE_NEWNET, CLONE_PIDFD, CLONE_INTO_CGROUP = 0x40000000, 0x1000, 0x200000000
-CLONE_PARENT, CLONE_FS = 0x8000, 0x200
+CLONE_PARENT, CLONE_FS, CLONE_FILES = 0x8000, 0x200, 0x400
+WALL = 0x40000000
 
 CLOSE_RANGE_CLOEXEC = 4
 PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_READ, PR_CAPBSET_DROP = 4, 8, 23, 24
@@ -290,12 +291,15 @@ def set_file_ids(uid: int, gid: int) -> None:
             raise OSError(1, "the id of new files cannot be set", str(wanted))
 
 
-def seccomp(program: bytes, flags: int = 0) -> None:
-    """Load a filter (SECCOMP_SET_MODE_FILTER): an array of ``struct sock_filter``."""
+def seccomp(program: bytes, flags: int = 0) -> int:
+    """Load a filter (SECCOMP_SET_MODE_FILTER): an array of ``struct sock_filter``.
+
+    Returns the listener's descriptor with SECCOMP_FILTER_FLAG_NEW_LISTENER, else 0.
+    """
     text = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(text))
     result = _two_numbers_struct(_SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header)
-    _check(result, "seccomp")
+    return _check(result, "seccomp")
 
 
 def seccomp_available() -> bool:

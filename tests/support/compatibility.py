@@ -47,7 +47,6 @@ NOT_YET = (
     ("hooks of CDI devices with `userns-remap`", "refused by name without `UsernsMode: host`"),
     ("CDI devices with `intelRdt` or `netDevices`", "refused by name"),
     ("hooks of CDI devices with `userns-remap`", "refused by name"),
-    ("seccomp listeners", "`SCMP_ACT_NOTIFY` with `listenerPath` is refused by name (501)"),
     ("gateway modes", "all; when a connect makes one of another mode the way out, at a restart"),
     ("swarm", "answers as an engine outside of a swarm (503); `init` and `join` 501"),
     ("plugins", "none are listed; installing answers 501"),

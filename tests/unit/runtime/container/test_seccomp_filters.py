@@ -8,7 +8,7 @@ import pytest
 
 from runtime.container.plan import compile_plan
 from runtime.container.spec import Host, SpecInput, build_spec
-from runtime.errors import EngineError, InvalidArgument, NotImplementedByEngine
+from runtime.errors import EngineError, InvalidArgument
 from runtime.linux import capabilities
 from tests.support import recorded_filters, seccomp_cases
 from tests.support.filter_difference import differences
@@ -64,11 +64,6 @@ def test_what_docker_refuses_is_refused_in_its_words(group: str, name: str) -> N
         compiled(group, name)
     assert str(caught.value) == answer[1]
     assert isinstance(caught.value, InvalidArgument) == (answer[0] == 400)
-
-
-def test_a_listener_is_refused_by_name() -> None:
-    with pytest.raises(NotImplementedByEngine, match="listenerPath"):
-        compiled(*LISTENER)
 
 
 def test_the_comparison_sees_a_single_call_and_a_single_argument() -> None:
