@@ -38,6 +38,7 @@ def main(fds: dict[str, int]) -> None:
         control.send(b"failed %d" % (error.errno or 0))
     else:
         process.send_message(control, b"made", made)
+    control.recv(1)  # until the engine has the answer: the launcher must find us alive
 
 
 def make_inside(userns: int) -> list[int]:

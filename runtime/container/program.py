@@ -169,6 +169,9 @@ def _take_ids(identity: Identity) -> None:
         # In a user namespace with one mapped id the kernel denies it; there are no groups then.
         if identity.groups not in ([], [identity.gid]):
             raise
+    except OSError as error:  # a group that the user namespace does not have
+        text = f"unable to setup user: setgroups: {reason(error)}"
+        raise StartFailed("user", error.errno or 0, text) from error
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -69,10 +68,8 @@ class UserNamespaces:
                     pid, pidfd = await self._launcher.fork("namespaces", "", fds)
                 finally:
                     os.close(plan)
-            try:
-                return await _answer(ours)
-            finally:
-                await _reaped(pid, pidfd)
+            asyncio.get_running_loop().add_reader(pidfd, _reap, pidfd, pid)
+            return await _answer(ours)
 
 
 async def _answer(control: socket.socket) -> tuple[int, int]:
@@ -90,15 +87,11 @@ async def _answer(control: socket.socket) -> tuple[int, int]:
     raise LauncherLost
 
 
-async def _reaped(pid: int, pidfd: int) -> None:
-    """Wait for the end of the maker; it may have become our child when the launcher died."""
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SECONDS):
-                await _readable(pidfd)
-        reap(pid)
-    finally:
-        os.close(pidfd)
+def _reap(pidfd: int, pid: int) -> None:
+    """Forget a maker that has ended; it may have become our child when the launcher died."""
+    asyncio.get_running_loop().remove_reader(pidfd)
+    os.close(pidfd)
+    reap(pid)
 
 
 async def _readable(fd: int) -> None:

@@ -325,13 +325,16 @@ def test_builds_run_in_a_user_namespace_and_make_plain_layers(engine: EngineProc
         assert engine.call("DELETE", "/images/built?force=1").status == 200
 
 
-def test_users_beyond_the_ranges_are_refused(engine: EngineProcess) -> None:
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [("170001", "invalid argument"), ("170001:170001", "setgroups: invalid argument")],
+)
+def test_users_beyond_the_ranges_are_refused(engine: EngineProcess, user: str, reason: str) -> None:
     assert output(engine, "id -u", User="70001:70001") == ["70001"]
-    container = engine.create("true", User="170001")
+    container = engine.create("true", User=user)
     answer = engine.call("POST", f"/containers/{container}/start")
     assert answer.status == 500
-    assert "unable to setup user: " in answer.message
-    assert answer.message.endswith("invalid argument")
+    assert answer.message.endswith(f"unable to setup user: {reason}"), answer.message
 
 
 @pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed (package runc)")
