@@ -370,21 +370,22 @@ class VolumeStore:
         return True
 
     def _populate_described(self, name: str, rootfs_fd: int, path: str) -> bool:
+        """Fill what a volume's options describe, if it is empty (EngineError if that fails)."""
         source = _source(rootfs_fd, path)
         if source is None:
             return False
-        mounted = -1
+        held = [source]
         try:
-            mounted = self.look_now(name)
-            target = os.open(".", _DIRECTORY, dir_fd=mounted)
-            try:
-                if os.listdir(target):
-                    return False
-                trees.copy_tree(source, target)
-            finally:
-                os.close(target)
+            held.append(self.look_now(name))
+            held.append(os.open(".", _DIRECTORY, dir_fd=held[-1]))
+            if os.listdir(held[-1]):
+                return False
+            trees.copy_tree(source, held[-1])
+        except (EngineError, OSError) as error:
+            problem = (error.strerror or "").lower() if isinstance(error, OSError) else str(error)
+            raise EngineError(f"failed to populate volume: {problem}") from error
         finally:
-            process.close_all([source, *([mounted] if mounted >= 0 else [])])
+            process.close_all(held)
         return True
 
     def _fill_beside(self, data: str, source: int) -> None:

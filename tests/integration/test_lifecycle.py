@@ -342,6 +342,26 @@ def test_a_described_volume_that_is_empty_is_filled_from_the_image(
     assert (tmp_path / "passwd").exists()
 
 
+def test_a_described_volume_that_cannot_be_filled_refuses_the_container(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    nowhere, closed = "no such file or directory", "read-only file system"
+    for name, device, words, problem in (
+        ("closed", str(tmp_path), "bind,ro", closed),
+        ("absent", "/no/such/directory", "bind", nowhere),
+    ):
+        body = {"Name": name, "DriverOpts": {"type": "none", "device": device, "o": words}}
+        assert engine.call("POST", "/volumes/create", body).status == 201
+        host = {"NetworkMode": "none", "Binds": [f"{name}:/etc"]}
+        request = {"Image": "busybox", "Cmd": ["true"], "HostConfig": host}
+        answer = engine.call("POST", "/containers/create", request)
+        assert answer.status == 500
+        assert answer.message.startswith("failed to populate volume: ")
+        assert answer.message.lower().endswith(problem)
+        assert engine.call("DELETE", f"/volumes/{name}").status == 204
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_namespaces_are_shared_with_a_running_container(engine: EngineProcess) -> None:
     lender = engine.run(
         *("sh", "-c", "echo shared > /dev/shm/file; sleep 1000"),

@@ -53,6 +53,7 @@ NOT_YET = (
     ("checkpoints", "501"),
     ("rootless", "the engine needs root and says so"),
     ("network drivers", "bridge, host, none, macvlan, ipvlan; overlay and others are refused"),
+    ("`docker logs` of `journald`", "reads Shoal's own copy of the log, not the journal"),
     ("log drivers", "awslogs, fluentd, gcplogs, gelf and splunk are refused by name"),
     ("remote compose files", "`include`, `extends` and `-f` from git or OCI are refused"),
 )
