@@ -16,7 +16,7 @@ from tests.support.filter_difference import differences
 CASES = [(group, name) for group, cases in seccomp_cases.all_cases().items() for name in cases]
 STARTED = [case for case in CASES if recorded_filters.program(*case) is not None]
 REFUSED = [case for case in CASES if recorded_filters.program(*case) is None]
-# A listener that decides calls is refused by name instead.
+# Whether somebody listens is found at the start: tests/integration/test_seccomp_agent.py.
 LISTENER = ("refused", "notify with a listener")
 
 
