@@ -80,7 +80,7 @@ def compile_plan(
     joined = [text(entry, "type") for entry in own if text(entry, "path")]
     plan: Plan = {
         "kind": kind,
-        "spec": {**spec, "linux": {key: linux[key] for key in linux if key != "seccomp"}},
+        "spec": spec,
         "process": {
             **_process_step(process, user, groups, kind, policy),
             "personality": scheduling_plan.personality(linux),

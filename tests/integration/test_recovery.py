@@ -78,6 +78,27 @@ def test_a_running_container_is_adopted(engine: EngineProcess) -> None:
     assert engine.state(identifier)["ExitCode"] == 137
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        {},
+        {"SecurityOpt": ["no-new-privileges", "seccomp=unconfined"], "CapAdd": ["SYS_ADMIN"]},
+        {"CapDrop": ["ALL"], "Ulimits": [{"Name": "nofile", "Soft": 99, "Hard": 100}]},
+        {"Privileged": True, "OomScoreAdj": 300},
+    ],
+)
+def test_an_exec_is_confined_as_before(engine: EngineProcess, host: dict[str, object]) -> None:
+    look = "grep -E '^(Cap|Seccomp|NoNew|Groups|Uid)' /proc/self/status; cat /proc/self/limits"
+    look += " /proc/self/oom_score_adj /proc/self/cgroup; env; readlink"
+    look += " /proc/self/ns/*"
+    identifier = engine.run("sleep", "1000", HostConfig={**NO_NETWORK, **host})
+    before = engine.exec(identifier, "sh", "-c", look)
+    assert b"Seccomp" in before[1]
+    _crash(engine)
+    after = engine.exec(identifier, "sh", "-c", look)
+    assert after[1].decode().splitlines() == before[1].decode().splitlines()
+
+
 def test_the_log_has_no_gap(engine: EngineProcess) -> None:
     script = "i=0; while [ $i -lt 600 ]; do echo $i; i=$((i+1)); usleep 2000; done"
     identifier = engine.run("sh", "-c", script, HostConfig=NO_NETWORK)

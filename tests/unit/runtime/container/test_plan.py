@@ -122,11 +122,11 @@ def test_numbers_of_the_specification_name_the_user_unless_a_text_does() -> None
     assert named == {"name": "app", "groups": ["video"], "umask": 63}
 
 
-def test_the_filter_is_compiled_and_leaves_the_specification() -> None:
+def test_the_filter_is_compiled_and_stays_in_the_specification_for_execs() -> None:
     linux: JsonObject = {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "flags": []}}
     plan = compile_plan(spec(linux=linux))
     assert isinstance(plan["seccomp"], bytes)
-    assert plan["spec"]["linux"] == {}
+    assert plan["spec"]["linux"] == linux
     assert compile_plan(spec())["seccomp"] is None
     with pytest.raises(EngineError, match="string NONSENSE is not a valid action for seccomp"):
         compile_plan(spec(linux={"seccomp": {"defaultAction": "NONSENSE"}}))
