@@ -267,15 +267,14 @@ def _publish(table: str, name: str, element: nftables.Element) -> None:
 def check_neighbours(known: Known) -> Iterator[Finding]:
     """Find what killed engines have left that nothing uses, or whose data root is gone."""
     for neighbour in dead(known.config):
-        count = len(neighbour.cgroup.processes())
-        left = traces(neighbour)
+        left, running = traces(neighbour), bool(neighbour.cgroup.processes())
         if left and (neighbour.unused or neighbour.gone):
             why = "whose data root is gone" if neighbour.gone else "that was killed"
+            why += ", and whose processes run on" if running else ""
             yield Finding(
                 "neighbours",
-                f"{', '.join(left)} of the engine of"
-                f" {neighbour.data_root}, {why} ({count} processes)",
-                "kills what runs and removes the rest" if count else "removes it",
+                f"{', '.join(left)} of the engine of {neighbour.data_root}, {why}",
+                "kills what runs and removes the rest" if running else "removes it",
                 lambda table=neighbour.table: bury(known.config, table),  # type: ignore[misc]
             )
 

@@ -127,7 +127,7 @@ def endpoint_problems(network: Network, settings: Settings) -> str:
             problems.append("user specified IP address is supported on user defined networks only")
         if not _is_address(wanted, version):
             problems.append(f"invalid IPv{version} address: {wanted}")
-        if not (network.user_subnets or network.is_default_bridge):
+        if not network.user_subnets:
             problems.append(
                 "user specified IP address is supported only when connecting to networks with"
                 " user configured subnets"
