@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from runtime.container.document import number, section, text
-from runtime.errors import EngineError
+from runtime.errors import EngineError, NotModified
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,8 +112,10 @@ class Restarter:
     async def _run(self, container: Container, delay: float) -> None:
         await asyncio.sleep(delay)
         try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(self._start(container))
+            # Not modified: the container was stopped or started by hand at the last moment. A start
+            # that has begun goes on when this plan is cancelled; who ends it learns of its failure.
+            with contextlib.suppress(asyncio.CancelledError, NotModified):
+                await self._start(container)
         except EngineError as error:
             _log.warning("restart of %s failed: %s", container.name, error.message)
         finally:

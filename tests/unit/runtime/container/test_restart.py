@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from runtime.container.restart import (
     remaining,
     wanted_at_boot,
 )
+from runtime.container.uninterrupted import Uninterrupted
+from runtime.errors import NotModified
 from tests.support.records import make_container
 
 if TYPE_CHECKING:
@@ -140,3 +143,33 @@ async def test_nothing_is_planned_any_more_after_the_end() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert not others
     assert not started.is_set()
+
+
+async def test_a_start_whose_plan_is_forgotten_ends_without_a_complaint() -> None:
+    whole, begun, go = Uninterrupted(), asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def work() -> None:
+        begun.set()
+        await go.wait()
+        ended.append("start")
+        raise NotModified("the restart is no longer wanted")
+
+    async def start(container: Container) -> None:
+        del container
+        await whole(work())
+
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    restarter = Restarter(start)
+    container = _ended("always")
+    container.restart_at_ns = 1
+    restarter.plan(container)
+    await begun.wait()
+    restarter.cancel(container)
+    await asyncio.sleep(0)
+    go.set()
+    await whole.close()
+    gc.collect()  # an outcome that nobody asked for is complained of when it is freed
+    assert ended == ["start"]
+    assert complaints == []
