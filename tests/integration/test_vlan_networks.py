@@ -114,7 +114,7 @@ async def test_a_routed_ipvlan_has_no_gateway(lab: Lab) -> None:
     assert lab.controller.endpoints(box.id)["lan"]["Gateway"] == ""
 
     def default_route() -> str:
-        with open("/proc/net/route", encoding="ascii") as file:
+        with open("/proc/thread-self/net/route", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
         return next(row[0] for row in rows if row[1] == row[2] == "00000000")
 
