@@ -117,10 +117,9 @@ def check_parent_shared(network: Network, others: Iterable[Network]) -> None:
             continue
         theirs = parse_vlan(other.driver, other.options)
         if theirs.parent == ours.parent and "passthru" in {ours.mode, theirs.mode}:
-            mode = "passthru" if ours.mode == "passthru" else ours.mode
             raise EngineError(
-                f"cannot use mode {mode}, {network.driver} network {other.name} is already using"
-                f" parent interface {ours.parent}"
+                f"cannot use mode {ours.mode}, {network.driver} network {other.name} is already"
+                f" using parent interface {ours.parent}"
             )
 
 
